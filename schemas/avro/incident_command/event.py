@@ -1,0 +1,43 @@
+"""incident_command: see v1.avsc for the meaning of each field."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class IncidentCommand(msgspec.Struct, frozen=True):
+    """What is asked of a case: a capture, an observed fact, or a desk's command. The only input of the case lane."""
+
+    command_id: str
+    case_id: str
+    name: str
+    realm: str
+    expected_seq: int
+    division: str
+    incident_type: str
+    actor_person: str
+    actor_org: str
+    actor_role: str
+    actor_level: str
+    actor_division: str
+    occurred_at: int
+    occurred_offset: int
+    received_at: int
+    cause: str
+    producer: str
+    state: str
+    source_version: int
+    holder: str
+    reassignments: int
+    reopens: int
+    grade: int
+    org: str
+    reason: str
+    cell: str
+    sealed_ref: str
+    evidence: bool
+    src_topic: str
+    src_partition: int
+    src_offset: int
+    src_position: int
+    home_cluster: str

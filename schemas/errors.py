@@ -1,0 +1,68 @@
+"""What can be wrong with bytes, and the closed lists of reasons.
+
+InvalidPayload            bytes or fields that we refuse to read; carries a `Reason` and where it is
+  UnknownSchema           the frame names a schema id that `ids.lock` does not hold
+A business refusal is not an exception: `decide` answers it as an outcome with a `Refusal`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why bytes were not readable; the label of `liandong_dead_letters_total` and of a dead letter."""
+
+    BAD_FRAME = "bad_frame"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    WRONG_TYPE = "wrong_type"
+    BAD_AVRO = "bad_avro"
+    TOO_LARGE = "too_large"
+    TOO_LONG = "too_long"
+    BAD_KEY = "bad_key"
+    BAD_VALUE = "bad_value"
+    UNKNOWN_DIVISION = "unknown_division"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_STATE = "unknown_state"
+    OUT_OF_SCOPE = "out_of_scope"
+    TIME_TOO_OLD = "time_too_old"
+    TIME_IN_FUTURE = "time_in_future"
+    DECIDE_CRASHED = "decide_crashed"
+    QUARANTINED = "quarantined"
+
+
+class Refusal(StrEnum):
+    """Why a readable command changed nothing; the `reason` of an outcome `refused`."""
+
+    NO_SUCH_CASE = "no_such_case"
+    ALREADY_EXISTS = "already_exists"
+    ILLEGAL_TRANSITION = "illegal_transition"
+    STALE_SEQ = "stale_seq"
+    STALE_VERSION = "stale_version"
+    MIRRORED = "mirrored"
+    NOT_MIRRORED = "not_mirrored"
+    OUT_OF_SCOPE = "out_of_scope"
+    REASON_MISSING = "reason_missing"
+    ORG_MISSING = "org_missing"
+    NOT_SELF_HANDLED = "not_self_handled"
+    OBJECTIONS_EXHAUSTED = "objections_exhausted"
+    SAME_PERSON = "same_person"
+    QUARANTINED = "quarantined"
+
+
+class InvalidPayload(Exception):
+    """A payload we refuse. `pointer` is a JSON Pointer (RFC 6901) into the body, "" for the whole."""
+
+    def __init__(self, reason: Reason, detail: str, pointer: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.pointer = pointer
+
+
+class UnknownSchema(InvalidPayload):
+    """The frame's schema id is not one of ours."""
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__(Reason.UNKNOWN_SCHEMA, f"schema id {schema_id} is not in schemas/ids.lock")
+        self.schema_id = schema_id

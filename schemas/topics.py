@@ -1,0 +1,76 @@
+"""The one table of topics. Adding a topic is adding a row here; tests reject orphans.
+
+A topic's name in the live realm is the name below; in another realm it is prefixed: `sandbox.incident.events`.
+Partition counts are fixed for life (keys hash onto them): 12 embedded, 48 in production.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.realms import Realm
+
+DAY_MS = 86_400_000
+
+
+class Exactness(StrEnum):
+    EXACT = "exact"  # every record counts once, end to end, by `src` marks and block numbers
+    AT_LEAST_ONCE = "at least once"  # a repeat is possible and harmless
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    name: str
+    key: str
+    types: tuple[str, ...]  # event types (folders of schemas/avro or schemas/state); empty: raw bytes
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    retention_days: int  # -1: for ever
+    exactness: Exactness = Exactness.EXACT
+    compacted: bool = False
+    dead_letters: str = "dead.letters"  # where unreadable records of this topic go; "" : nobody decodes it
+    per_department: bool = False  # `name` is a prefix: intake.<department>
+
+    def in_realm(self, realm: Realm | str, department: str = "") -> str:
+        """The name on the broker."""
+        name = f"{self.name}.{department}" if self.per_department else self.name
+        return name if realm == Realm.LIVE else f"{realm}.{name}"
+
+    def config(self, realm: Realm) -> dict[str, str]:
+        """Broker configuration. History keeps its own record times and is never deleted by age."""
+        log_time = realm.time_source == "log"
+        retention = -1 if log_time or self.retention_days < 0 else self.retention_days * DAY_MS
+        config = {
+            "message.timestamp.type": "CreateTime" if log_time else "LogAppendTime",
+            "retention.ms": str(retention),
+            "cleanup.policy": "compact" if self.compacted else "delete",
+            "max.message.bytes": "2097152",
+        }
+        if log_time:
+            config["message.timestamp.before.max.ms"] = "9223372036854775807"
+        if self.compacted:
+            config |= {"min.compaction.lag.ms": "3600000", "min.cleanable.dirty.ratio": "0.1", "segment.ms": "3600000"}
+        return config
+
+
+INTAKE = Topic("intake", "any", ("incident_report",), ("departments",), ("relay",), 30, per_department=True)
+INCIDENT_COMMANDS = Topic("incident.commands", "case_id", ("incident_command",), ("gateway", "relay"), ("case",), 30)
+INCIDENT_EVENTS = Topic("incident.events", "case_id", ("incident_event",), ("case",), ("analytics", "sink"), -1)
+OUTCOMES = Topic("outcomes", "case_id", ("outcome",), ("case", "relay"), ("sink",), 30)
+LIVE_DELTAS = Topic("live.deltas", "case_id", ("live_delta",), ("analytics",), ("sink", "dashboard"), 7)
+SEALED = Topic("incident.sealed", "case_id", ("sealed",), ("gateway",), ("sink",), -1)
+DEAD_LETTERS = Topic("dead.letters", "original key", ("dead_letter",), ("relay", "case", "analytics"), ("sink",), -1, dead_letters="")
+AUDIT = Topic("audit", "case_id", ("audit_entry",), ("gateway",), ("sink",), -1)
+CASE_TABLE = Topic("case-table-changelog", "case_id", (), ("case",), ("case",), -1, compacted=True, dead_letters="")
+ANALYTICS_TABLE = Topic("analytics-table-changelog", "mark", (), ("analytics",), ("analytics",), -1, compacted=True, dead_letters="")
+
+TOPICS: tuple[Topic, ...] = (
+    INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, OUTCOMES, LIVE_DELTAS, SEALED, DEAD_LETTERS, AUDIT, CASE_TABLE, ANALYTICS_TABLE,
+)  # fmt: skip
+
+
+def realm_of(topic_name: str) -> Realm:
+    """The realm a broker topic name belongs to."""
+    head = topic_name.split(".", 1)[0]
+    return Realm(head) if head in (Realm.DRILL, Realm.REPLAY, Realm.SANDBOX) else Realm.LIVE
