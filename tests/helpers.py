@@ -1,0 +1,21 @@
+"""Small helpers shared by tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(probe: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.05) -> T:
+    """Polls `probe` till it answers something true; AssertionError naming `what` when the time is up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}; last answer {found!r}")
+        time.sleep(every)
