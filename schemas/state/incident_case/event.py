@@ -34,4 +34,4 @@ class IncidentCase(msgspec.Struct, frozen=True):
     calendar_version: str
     home_cluster: str
     ownership_epoch: int
-    recent: tuple[str, ...]
+    recent: bytes
