@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A record nobody could read or decide, with its original bytes."""
 
     topic: str
