@@ -25,7 +25,7 @@ async def ensure_topics(
     replication_factor: int = 1,
     seconds: float = 60.0,
 ) -> None:
-    """Creates every missing topic of `realms`, those per department for `departments`. May be called again at any time. Raises TopicError."""
+    """Creates every missing topic of `realms`, those per department for `departments`. May be called again. Raises TopicError."""
     wanted = {
         topic.in_realm(realm, department): topic.config(realm)
         for realm in map(Realm, realms)
