@@ -1,0 +1,94 @@
+"""The shapes of request bodies: decoded by msgspec, shown in OpenAPI, the same for single posts, lines and CloudEvents.
+
+Unknown fields are refused: a misspelt `extrenal_id` must not be dropped in silence, and nobody sets a principal here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from schemas.bounds import MAX_ID_LENGTH, MAX_TEXT_LENGTH
+
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, description="free text; sealed")]
+Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.:\-]+$", description="a code, not a sentence")]
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Time = Annotated[str, Meta(max_length=40, description="RFC 3339 with offset, e.g. 2026-11-22T08:30:00+08:00")]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Grade = Annotated[int, Meta(ge=1, le=4, description="1 特别重大 to 4 一般")]
+
+
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What all bodies share: no unknown fields."""
+
+
+class Place(Body):
+    """Where it happened. Coordinates become a cell of about 1 km; the address is sealed."""
+
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    crs: Annotated[str, Meta(max_length=40, description="WGS84 or CGCS2000")] | None = None
+    address: Text | None = None
+
+
+class Reporter(Body):
+    """Who reported it; sealed."""
+
+    name: Name
+    phone: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
+    id: Annotated[str, Meta(min_length=1, max_length=40, description="identity document")] | None = None
+
+
+class Incident(Body):
+    """A matter as a department sends it. With `state` it is an observed fact and makes or moves a mirrored case."""
+
+    type: Annotated[str, Meta(max_length=20, description="code of schemas/reference/event_types.csv")]
+    division: Annotated[str, Meta(max_length=12, description="6, 9 or 12 digit division code")]
+    occurred_at: Time
+    event_id: Annotated[Id, Meta(description="makes a repeat harmless; the header Idempotency-Key does the same")] | None = None
+    external_id: Annotated[Id, Meta(description="the department's own number of the matter")] | None = None
+    source_version: Annotated[Version, Meta(description="grows with each correction of the same matter")] | None = None
+    state: Annotated[str, Meta(max_length=20, description="observed state")] | None = None
+    holder: Annotated[Name, Meta(description="organisation that has it now")] | None = None
+    reassignments: Count | None = None
+    reopens: Count | None = None
+    grade: Grade | None = None
+    reason: Code | None = None
+    place: Place | None = None
+    reporter: Reporter | None = None
+    note: Text | None = None
+
+
+class Command(Body):
+    """What a desk asks of a case. The command's name stands in the path."""
+
+    event_id: Annotated[Id, Meta(description="makes a repeat harmless; the header Idempotency-Key does the same")] | None = None
+    expected_seq: Annotated[Version, Meta(description="case_seq last seen; refused as stale if the case moved on")] | None = None
+    reason: Code | None = None
+    org: Name | None = None
+    grade: Grade | None = None
+    type: Annotated[str, Meta(max_length=20)] | None = None
+    evidence: bool | None = None
+    note: Text | None = None
+
+
+class IncidentLine(Incident, tag_field="kind", tag="incident"):
+    """A line of a batch."""
+
+
+class FactLine(Incident, tag_field="kind", tag="fact"):
+    """A line of a batch: `state`, `external_id` and a version are required."""
+
+
+class CommandLine(Command, kw_only=True, tag_field="kind", tag="command"):
+    """A line of a batch."""
+
+    case_id: Annotated[str, Meta(max_length=40)]
+    name: Annotated[str, Meta(max_length=40)]
+
+
+Line = IncidentLine | FactLine | CommandLine

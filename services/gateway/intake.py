@@ -1,0 +1,334 @@
+"""Intake, pure: bytes and who sent them become a command of the case lane, or all that is wrong with them.
+
+Nothing here reads a clock, a store or the network; `Context` brings what it needs. Errors carry JSON Pointers.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from schemas import bounds, divisions, event_types, geohash, ids
+from schemas.avro.incident_command.event import IncidentCommand
+from schemas.errors import InvalidPayload, Reason
+from schemas.principals import Kind, Principal
+from schemas.realms import Realm
+from services.gateway import bodies
+from streams.domain.incident.table import CAPTURE, COMMANDS, OBSERVE, State
+
+B = TypeVar("B", bound=msgspec.Struct)
+STATES = frozenset(State)
+DATUMS = frozenset({"WGS84", "CGCS2000", "EPSG:4326", "EPSG:4490"})
+
+
+class Invalid(Exception):
+    """A body we refuse; every error that was found, each with its pointer."""
+
+    def __init__(self, *errors: InvalidPayload) -> None:
+        super().__init__("; ".join(str(error) for error in errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who sends, into which realm, and when. `fingerprint`: keyed hash of a body that brings no id of its own."""
+
+    principal: Principal
+    realm: Realm
+    now: int  # UTC milliseconds
+    fingerprint: Callable[[bytes], str]
+    home_cluster: str = ""
+
+
+class Accepted(msgspec.Struct):
+    """A command ready to be sealed and sent, and what the sender is told."""
+
+    command: IncidentCommand
+    event_id: str
+    case_number: str = ""  # "" for a desk's command
+    division: str = ""  # of the matter, where the gateway knows it
+    personal: bytes = b""  # JSON to be sealed; empty: none
+
+
+# --- bytes -> body ------------------------------------------------------------------------------------------------
+
+
+@cache
+def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)
+
+
+def decode(data: bytes, shape: type[B]) -> B:
+    """The body, or Invalid."""
+    try:
+        try:
+            body: B = _decoder(shape).decode(data)
+        except msgspec.ValidationError as error:
+            raise Invalid(*_all_errors(msgspec.json.decode(data), shape, error)) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"not JSON: {error}")) from None
+    except UnicodeDecodeError:
+        raise Invalid(InvalidPayload(Reason.BAD_VALUE, "not UTF-8 (GB18030 must be converted first)")) from None
+    return body
+
+
+def decode_line(data: bytes) -> bodies.IncidentLine | bodies.FactLine | bodies.CommandLine:
+    """One line of a batch, or Invalid."""
+    return decode(data, bodies.Line)  # type: ignore[arg-type]
+
+
+_PATH = re.compile(r" - at `\$?(.*)`$")
+_FIELD = re.compile(r"field `(.*?)`")
+
+
+def pointer_of(message: str) -> tuple[str, str]:
+    """msgspec's message to (what is wrong, JSON Pointer of the place)."""
+    found = _PATH.search(message)
+    path = found.group(1) if found else ""
+    text = message[: found.start()] if found else message
+    parts = re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path)
+    pointer = "".join("/" + _escape(name or index) for name, index in parts)
+    field = _FIELD.search(text)
+    return text, pointer + "/" + _escape(field.group(1)) if field else pointer
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _all_errors(value: Any, shape: Any, first: msgspec.ValidationError) -> list[InvalidPayload]:
+    """msgspec stops at the first error; the sender is told all of them, field by field."""
+    struct = _struct_of(value, shape)
+    errors: list[InvalidPayload] = []
+    if struct is not None:
+        known = {f.encode_name: f for f in msgspec.structs.fields(struct)}
+        tag = struct.__struct_config__.tag_field
+        for name in value:
+            if name not in known and name != tag:
+                errors.append(InvalidPayload(Reason.BAD_VALUE, f"unknown field {name!r}", "/" + _escape(name)))
+        for name, field in known.items():
+            if name not in value:
+                if field.required:
+                    errors.append(InvalidPayload(Reason.BAD_VALUE, "required", "/" + name))
+                continue
+            try:
+                msgspec.convert(value[name], field.type)
+            except msgspec.ValidationError as error:
+                text, pointer = pointer_of(str(error))
+                errors.append(InvalidPayload(Reason.BAD_VALUE, text, f"/{name}{pointer}"))
+    if not errors:
+        text, pointer = pointer_of(str(first))
+        errors.append(InvalidPayload(Reason.BAD_VALUE, text, pointer))
+    return errors
+
+
+def _struct_of(value: Any, shape: Any) -> type[msgspec.Struct] | None:
+    if not isinstance(value, dict):
+        return None
+    if isinstance(shape, type):
+        return shape
+    lines: tuple[type[msgspec.Struct], ...] = (bodies.IncidentLine, bodies.FactLine, bodies.CommandLine)
+    return next((line for line in lines if line.__struct_config__.tag == value.get("kind")), None)
+
+
+# --- body -> command ----------------------------------------------------------------------------------------------
+
+
+def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bool = False) -> Accepted:
+    """A capture (no state) or an observed fact. `key`: the idempotency key, or CloudEvents source and id; it stands in
+    for an absent event_id."""
+    errors: list[InvalidPayload] = []
+    principal, realm = context.principal, context.realm
+    occurred_at, offset = _time(body.occurred_at, context.now, errors)
+    division = _division(body.division, principal, errors)
+    _type(body.type, errors)
+    if body.state is not None and body.state not in STATES:
+        errors.append(InvalidPayload(Reason.UNKNOWN_STATE, f"{body.state[:40]!r} is none of {', '.join(sorted(STATES))}", "/state"))
+    event_id = body.event_id or key
+    if fact:
+        _check_fact(body, event_id, errors)
+    cell = _cell(body.place, errors)
+    if errors:
+        raise Invalid(*errors)
+
+    version = body.source_version or 0
+    if not event_id and body.external_id is None:
+        event_id = context.fingerprint(msgspec.json.encode(body, order="sorted"))
+    command_key = event_id or f"{body.external_id}:{version}"
+    case_id = ids.case_id(realm, principal.id, body.external_id or event_id)
+    command_id = ids.command_id(realm, principal.id, command_key)
+    personal = _personal(body)
+    command = IncidentCommand(
+        command_id=command_id,
+        case_id=case_id,
+        name=CAPTURE if body.state is None else OBSERVE,
+        realm=realm.value,
+        expected_seq=-1,
+        division=division,
+        incident_type=body.type,
+        actor_person=principal.person,
+        actor_org=principal.org,
+        actor_role=principal.kind.value,
+        actor_level=principal.level,
+        actor_division=principal.division,
+        occurred_at=occurred_at,
+        occurred_offset=offset,
+        received_at=0,
+        cause="fact" if body.state is not None or principal.kind is Kind.PRODUCER else "user",
+        producer=principal.id,
+        state=body.state or "",
+        source_version=version,
+        holder=body.holder or "",
+        reassignments=-1 if body.reassignments is None else body.reassignments,
+        reopens=-1 if body.reopens is None else body.reopens,
+        grade=body.grade or 0,
+        org="",
+        reason=body.reason or "",
+        cell=cell,
+        sealed_ref=ids.sealed_id(command_id) if personal else "",
+        evidence=False,
+        src_topic="",
+        src_partition=-1,
+        src_offset=-1,
+        src_position=-1,
+        home_cluster=context.home_cluster,
+    )
+    return Accepted(command, command_key, ids.case_number(case_id, division, occurred_at), division, personal)
+
+
+def command(body: bodies.Command, name: str, case_id: str, context: Context, *, key: str = "", division: str = "") -> Accepted:
+    """A desk's command on a case. `key`: the idempotency key; without one, the expected case_seq makes a repeat
+    harmless, and without that each post is a command of its own. `division`: of the case, where known."""
+    errors: list[InvalidPayload] = []
+    principal, realm = context.principal, context.realm
+    if name not in COMMANDS:
+        errors.append(InvalidPayload(Reason.BAD_VALUE, f"{name[:40]!r} is none of {', '.join(COMMANDS)}", "/name"))
+    case_id = _uuid(case_id, errors)
+    if body.type is not None:
+        _type(body.type, errors)
+    if not principal.may_command(division or principal.division):
+        errors.append(InvalidPayload(Reason.OUT_OF_SCOPE, "only desks command cases, and only in their own division", ""))
+    if errors:
+        raise Invalid(*errors)
+
+    event_id = body.event_id or key
+    if not event_id:
+        seen = body.expected_seq
+        event_id = f"{case_id}:{name}:{seen}" if seen is not None else context.fingerprint(f"{case_id}:{name}:{context.now}".encode())
+    command_id = ids.command_id(realm, principal.id, event_id)
+    personal = msgspec.json.encode({"note": body.note}) if body.note else b""
+    made = IncidentCommand(
+        command_id=command_id,
+        case_id=case_id,
+        name=name,
+        realm=realm.value,
+        expected_seq=-1 if body.expected_seq is None else body.expected_seq,
+        division="",
+        incident_type=body.type or "",
+        actor_person=principal.person,
+        actor_org=principal.org,
+        actor_role=principal.kind.value,
+        actor_level=principal.level,
+        actor_division=principal.division,
+        occurred_at=context.now,
+        occurred_offset=480,  # desks work in China
+        received_at=0,
+        cause="user",
+        producer=principal.id,
+        state="",
+        source_version=0,
+        holder="",
+        reassignments=-1,
+        reopens=-1,
+        grade=body.grade or 0,
+        org=body.org or "",
+        reason=body.reason or "",
+        cell="",
+        sealed_ref=ids.sealed_id(command_id) if personal else "",
+        evidence=bool(body.evidence),
+        src_topic="",
+        src_partition=-1,
+        src_offset=-1,
+        src_position=-1,
+        home_cluster=context.home_cluster,
+    )
+    return Accepted(made, event_id, "", division, personal)
+
+
+def line(data: bytes, context: Context) -> Accepted:
+    """One line of a batch."""
+    body = decode_line(data)
+    if isinstance(body, bodies.CommandLine):
+        return command(body, body.name, body.case_id, context)
+    return incident(body, context, fact=isinstance(body, bodies.FactLine))
+
+
+# --- parts --------------------------------------------------------------------------------------------------------
+
+
+def _time(text: str, now: int, errors: list[InvalidPayload]) -> tuple[int, int]:
+    try:
+        moment, offset = bounds.parse_time(text)
+        bounds.check_occurred_at(moment, now)
+    except InvalidPayload as error:
+        errors.append(error)
+        return 0, 0
+    return moment, offset
+
+
+def _division(code: str, principal: Principal, errors: list[InvalidPayload]) -> str:
+    if code not in divisions.divisions():
+        errors.append(InvalidPayload(Reason.UNKNOWN_DIVISION, f"{code[:20]!r} is not in the register of 2023", "/division"))
+    elif not principal.may_send(code):
+        errors.append(InvalidPayload(Reason.OUT_OF_SCOPE, f"{code} is outside of what {principal.id} may send", "/division"))
+    return code
+
+
+def _type(code: str, errors: list[InvalidPayload]) -> None:
+    if code not in event_types.event_types():
+        errors.append(InvalidPayload(Reason.UNKNOWN_TYPE, f"{code[:20]!r} is not in the list of incident types", "/type"))
+
+
+def _check_fact(body: bodies.Incident, event_id: str, errors: list[InvalidPayload]) -> None:
+    if body.state is None:
+        errors.append(InvalidPayload(Reason.BAD_VALUE, "a fact says the observed state", "/state"))
+    if body.external_id is None:
+        errors.append(InvalidPayload(Reason.BAD_VALUE, "a fact names the matter by the department's own number", "/external_id"))
+    if body.source_version is None and not event_id:
+        errors.append(InvalidPayload(Reason.BAD_VALUE, "a fact says its source_version, or brings an event_id", "/source_version"))
+
+
+def _cell(place: bodies.Place | None, errors: list[InvalidPayload]) -> str:
+    if place is None:
+        return ""
+    if place.crs is not None and place.crs.upper() not in DATUMS:
+        detail = f"{place.crs!r} is not taken: convert to WGS84 or CGCS2000 (GCJ-02 and BD-09 are off by up to 700 m)"
+        errors.append(InvalidPayload(Reason.BAD_VALUE, detail, "/place/crs"))
+    if place.lon is None or place.lat is None:
+        if place.lon is not None or place.lat is not None:
+            missing = "lat" if place.lat is None else "lon"
+            errors.append(InvalidPayload(Reason.BAD_VALUE, "lon and lat come together", f"/place/{missing}"))
+        return ""
+    return geohash.cell(place.lon, place.lat)
+
+
+def _personal(body: bodies.Incident) -> bytes:
+    """Persons and free text, as one canonical JSON object: a repeat seals to the same bytes."""
+    if body.reporter is None and body.note is None and (body.place is None or body.place.address is None):
+        return b""
+    parts: dict[str, Any] = {"reporter": body.reporter, "note": body.note, "address": body.place.address if body.place else None}
+    return msgspec.json.encode({name: part for name, part in parts.items() if part is not None}, order="sorted")
+
+
+def _uuid(text: str, errors: list[InvalidPayload]) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        errors.append(InvalidPayload(Reason.BAD_VALUE, f"{text[:40]!r} is not a case id", "/case_id"))
+        return ""

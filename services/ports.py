@@ -1,0 +1,75 @@
+"""What the processes need from outside, as protocols: an adapter of services/adapters or a test's fake fulfils them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from schemas.principals import Principal
+
+Header = tuple[str, bytes]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What is to be written. `timestamp`: UTC milliseconds, None: the broker's or the sender's clock."""
+
+    key: bytes
+    value: bytes
+    headers: Sequence[Header] = ()
+    timestamp: int | None = None
+
+
+class Acked(msgspec.Struct, frozen=True):
+    """Kafka has the record on all in-sync replicas."""
+
+    partition: int
+    offset: int
+
+
+class Unavailable(msgspec.Struct, frozen=True):
+    """No acknowledgement in time. The record may still arrive; a repeat carries the same ids and is harmless."""
+
+    detail: str
+
+
+Fate = Acked | Unavailable
+OnAcked = Callable[[Sequence[tuple[int, Acked]]], None]
+"""Told of (index of the record, acknowledgement) as soon as Kafka has it, also when nobody waits any more."""
+
+
+class Producer(Protocol):
+    """An idempotent producer with acks=all."""
+
+    async def enqueue(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None = None) -> Awaitable[list[Fate]]:
+        """Returns when the records stand in the send buffer; records of one key keep the order of the calls. The
+        awaitable answers one fate for each record within the producer's deadline and never raises for the broker."""
+
+    async def send(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None = None) -> list[Fate]:
+        """`enqueue`, and waits."""
+
+    async def close(self) -> None:
+        """Sends what is buffered (within the deadline) and disconnects."""
+
+
+class Keys(Protocol):
+    """Who holds which API key."""
+
+    def find(self, key: str) -> Principal | None: ...
+
+
+class KeyVault(Protocol):
+    """One data key per case. An erased key never comes back, and neither does its case's sealed data."""
+
+    async def ensure(self, cases: Iterable[str]) -> dict[str, bytes | None]:
+        """32-byte key of each case, made and on disk if it was missing; None: erased."""
+
+    def find(self, case_id: str) -> bytes | None:
+        """None: erased, or never made."""
+
+    async def erase(self, case_id: str) -> bool:
+        """Gone from the disk when this returns. Whether there was a key."""
+
+    def fingerprint(self, data: bytes) -> str:
+        """Keyed hash: says nothing about `data` to who lacks the vault."""
