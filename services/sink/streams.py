@@ -1,0 +1,43 @@
+"""The streams of the sink, as an explicit table: which topic becomes which tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas import topics
+from schemas.topics import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One topic in all served realms. `facts` holds one row a record; `rollups` are filled by views `<rollup>_mv` over `<facts>_in`."""
+
+    name: str
+    topic: Topic
+    type: str  # schema name of its records
+    facts: str
+    rollups: tuple[str, ...] = ()
+    marked: bool = True  # its records carry a `src` header and its facts the src columns
+
+    @property
+    def inlet(self) -> str:
+        """The Null table whose views fill facts and rollups."""
+        return f"{self.facts}_in"
+
+    @property
+    def group(self) -> str:
+        """Kafka consumer group."""
+        return f"liandong-sink-{self.name}"
+
+
+EVENTS = Stream(
+    "events", topics.INCIDENT_EVENTS, "incident_event", "incident_events",
+    ("case_now", "incident_events_by_minute", "incident_events_by_hour"),
+)  # fmt: skip
+DELTAS = Stream("deltas", topics.LIVE_DELTAS, "live_delta", "live_deltas", ("state_totals", "flow_by_minute", "flow_by_hour", "openings"))
+OUTCOMES = Stream("outcomes", topics.OUTCOMES, "outcome", "outcomes", ("outcome_counts",))
+SEALED = Stream("sealed", topics.SEALED, "sealed", "sealed", marked=False)
+DEAD_LETTERS = Stream("dead_letters", topics.DEAD_LETTERS, "dead_letter", "dead_letters")
+AUDIT = Stream("audit", topics.AUDIT, "audit_entry", "audit", marked=False)
+
+STREAMS: tuple[Stream, ...] = (EVENTS, DELTAS, OUTCOMES, SEALED, DEAD_LETTERS, AUDIT)

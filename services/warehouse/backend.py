@@ -1,0 +1,226 @@
+"""The warehouse as the rest of the code sees it: one port, two engines behind it.
+
+`open_warehouse` gives a `Warehouse` over the embedded engine (chDB: one engine per process and directory) or over a ClickHouse server's
+HTTP port. Both go through clickhouse-connect, so statements, types and errors are the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import queue
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import DatabaseError, DataError, Error
+
+SQL_FILES = Path(__file__).parents[2] / "schemas" / "clickhouse"
+DATABASE = "liandong"
+ENGINE_MACRO = re.compile(r"\{engine:(\w*MergeTree)(?:\(([^)]*)\))?\}")
+# One insert is one part in every target: blocks stay whole, nothing is deferred, nothing is dropped as a "duplicate".
+INSERT_SETTINGS: dict[str, Any] = {
+    "async_insert": 0,
+    "insert_deduplicate": 0,
+    "deduplicate_blocks_in_dependent_materialized_views": 0,
+    "max_block_size": 200_000,
+    "max_insert_block_size": 1_048_449,
+    "min_insert_block_size_rows": 1_048_449,
+    "min_insert_block_size_bytes": 1 << 30,
+    "max_insert_threads": 1,
+    "materialized_views_ignore_errors": 0,
+    "input_format_parallel_parsing": 0,
+}
+BROKEN_INPUT = frozenset({6, 27, 33, 53, 117, 376, 1001})  # the engine could not read the rows themselves: a repeat cannot help
+
+Row = dict[str, Any]
+
+
+class WarehouseError(Exception):
+    """The engine refused or could not be reached. `code` is ClickHouse's, 0 when it never answered."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def broken_input(self) -> bool:
+        """Whether the rows themselves are unreadable."""
+        return self.code in BROKEN_INPUT
+
+
+class Handle(Protocol):
+    """One connection. Calls on one handle wait for each other: the sink has its own, readers take one from a pool."""
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Rows of a SELECT as dictionaries. Parameters are bound by the engine: {name:Type}."""
+
+    def run(self, sql: str) -> None:
+        """A statement without rows."""
+
+    def insert_avro(self, table: str, containers: Sequence[bytes]) -> int:
+        """Inserts Avro containers as one block each; answers the rows written."""
+
+    def close(self) -> None: ...
+
+
+class Warehouse(Protocol):
+    """An engine and its handles."""
+
+    replicated: bool
+
+    def handle(self) -> Handle:
+        """A new handle of the caller's own."""
+
+    def reader(self) -> contextlib.AbstractContextManager[Handle]:
+        """A handle from the pool; waits when all are out."""
+
+    def close(self) -> None: ...
+
+
+def scalar(handle: Handle, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+    """First column of the first row; None when there is no row."""
+    rows = handle.rows(sql, parameters)
+    return next(iter(rows[0].values())) if rows else None
+
+
+def expand_engines(sql: str, replicated: bool) -> str:
+    """{engine:ReplacingMergeTree(x)} for this warehouse: replicated on a cluster, plain elsewhere."""
+
+    def engine(match: re.Match[str]) -> str:
+        name, arguments = match[1], match[2] or ""
+        if not replicated:
+            return f"{name}({arguments})" if arguments else name
+        keeper = "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
+        return f"Replicated{name}({keeper}{', ' + arguments if arguments else ''})"
+
+    return ENGINE_MACRO.sub(engine, sql)
+
+
+class ConnectHandle:
+    """A clickhouse-connect client as a `Handle`."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        with _translated():
+            result = self._client.query(sql, parameters=dict(parameters or {}))
+            names = result.column_names
+            return [dict(zip(names, row, strict=True)) for row in result.result_rows]
+
+    def run(self, sql: str) -> None:
+        with _translated():
+            self._client.command(sql)
+
+    def insert_avro(self, table: str, containers: Sequence[bytes]) -> int:
+        written = 0
+        with _translated():
+            for container in containers:
+                summary = self._client.raw_insert(table, insert_block=container, fmt="Avro", settings=INSERT_SETTINGS)
+                written += int(summary.written_rows)
+        return written
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        raise WarehouseError(str(error), _code(error)) from error
+    except (Error, DataError, OSError) as error:
+        raise WarehouseError(f"{type(error).__name__}: {error}") from error
+
+
+def _code(error: Exception) -> int:
+    found = getattr(error, "code", None)
+    if isinstance(found, int):
+        return found
+    match = re.search(r"Code: (\d+)", str(error)) or re.search(r"code (\d+)", str(error))
+    return int(match[1]) if match else 0
+
+
+class Pool:
+    """Shared part of both engines: the readers' pool."""
+
+    replicated = False
+
+    def __init__(self, readers: int) -> None:
+        self._idle: queue.LifoQueue[Handle | None] = queue.LifoQueue()
+        for _ in range(readers):
+            self._idle.put(None)
+        self._open: list[Handle] = []
+        self._lock = threading.Lock()
+
+    def _client(self) -> Any:
+        raise NotImplementedError
+
+    def handle(self) -> Handle:
+        with _translated():
+            made = ConnectHandle(self._client())
+        with self._lock:
+            self._open.append(made)
+        return made
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[Handle]:
+        taken = self._idle.get()
+        try:
+            taken = taken or self.handle()
+            yield taken
+        finally:
+            self._idle.put(taken)
+
+    def close(self) -> None:
+        with self._lock:
+            for made in self._open:
+                made.close()
+            self._open.clear()
+
+
+class EmbeddedWarehouse(Pool):
+    """chDB in this process. The directory belongs to this process alone while it is open."""
+
+    def __init__(self, directory: Path, readers: int = 4, max_memory_bytes: int = 0) -> None:
+        super().__init__(readers)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._path = str(directory)
+        self._settings: dict[str, Any] = {"max_memory_usage": max_memory_bytes} if max_memory_bytes else {}
+        first = clickhouse_connect.get_client(interface="chdb", path=self._path)
+        first.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+        first.close()
+
+    def _client(self) -> Any:
+        return clickhouse_connect.get_client(interface="chdb", path=self._path, database=DATABASE, settings=self._settings)
+
+
+class ServerWarehouse(Pool):
+    """A ClickHouse server by URL: http(s)://user:password@host:port. `?replicated=1` in the URL makes replicated tables."""
+
+    def __init__(self, url: str, readers: int = 8) -> None:
+        super().__init__(readers)
+        self._dsn, _, query = url.partition("?")
+        self.replicated = "replicated=1" in query
+        with _translated():
+            first = clickhouse_connect.get_client(dsn=self._dsn, autogenerate_session_id=False)
+            first.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+            first.close()
+
+    def _client(self) -> Any:
+        return clickhouse_connect.get_client(dsn=self._dsn, database=DATABASE, autogenerate_session_id=False, send_receive_timeout=120)
+
+
+def open_warehouse(directory: Path, url: str = "", readers: int = 4) -> Warehouse:
+    """The embedded engine in `directory`, or the server at `url` when one is given. WarehouseError when it does not answer."""
+    return ServerWarehouse(url, max(readers, 8)) if url else EmbeddedWarehouse(directory, readers)
+
+
+def decode_bytes(text: str | None) -> bytes | None:
+    """Bytes columns travel as base64 text (a String column holds any bytes, the client decodes UTF-8)."""
+    return None if text is None else base64.b64decode(text)
