@@ -98,15 +98,18 @@ def default_principals(realms: Iterable[Realm]) -> dict[str, Principal]:
 
 
 def ensure_default_keys(keys_file: Path, secrets_file: Path, realms: Iterable[Realm]) -> dict[str, str]:
-    """Plaintext of the default keys by name, made on first use; their principals always serve the realms of now."""
+    """Plaintext of the default keys by name, made on first use; their principals serve the realms of now. A revoked one stays out."""
     kept: dict[str, Any] = json.loads(secrets_file.read_text(encoding="utf-8")) if secrets_file.exists() else {}
     keys: dict[str, str] = kept.setdefault("keys", {})
     store = KeyStore(keys_file)
+    valid: dict[str, str] = {}
     for name, principal in default_principals(realms).items():
-        keys.setdefault(name, PREFIX + secrets.token_urlsafe(24))
-        store.put(keys[name], principal)
+        revoked = name in keys and store.find(keys[name]) is None
+        if not revoked:
+            valid[name] = keys.setdefault(name, PREFIX + secrets.token_urlsafe(24))
+            store.put(valid[name], principal)
     write_private(secrets_file, json.dumps(kept, indent=1))
-    return keys
+    return valid
 
 
 def _principal(row: dict[str, Any]) -> Principal:

@@ -1,0 +1,46 @@
+"""`liandong run NAME`: one process of the platform, as the supervisor starts it. For machines: no Typer, no colours."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from services import process, settings
+
+MODULES = {
+    "gateway": "services.gateway.main",
+    "dashboard": "services.dashboard.main",
+    "warehouse": "services.warehouse.main",
+    "simulation": "services.embedded.simulation",
+    "relay": "services.worker",
+    "analytics": "services.worker",
+}
+CASE_LANE = "case-"
+"""case-<realm>: one worker of the case lane per realm."""
+GATE_POLL = 0.02  # s
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Loads the process's module, waits for what it needs, serves; answers the exit code."""
+    parser = argparse.ArgumentParser(prog="liandong run")
+    parser.add_argument("name")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--after", default="", help="names, comma separated, that must be ready first")
+    given = parser.parse_args(arguments)
+    module = MODULES.get(given.name) or ("services.worker" if given.name.startswith(CASE_LANE) else "")
+    if not module:
+        parser.error(f"no process is called {given.name}; there are {', '.join(MODULES)}, {CASE_LANE}<realm>")
+    # Until the process has a loop of its own that drains, SIGTERM simply ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    serve: Callable[[process.Process], Any] = import_module(module).serve
+    loaded = settings.load(given.data_dir)
+    for needed in filter(None, given.after.split(",")):
+        while not (loaded.run_dir / f"{needed}.json").exists():
+            time.sleep(GATE_POLL)
+    return process.run(process.Process(loaded, given.name), serve)
