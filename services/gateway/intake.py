@@ -22,7 +22,7 @@ from schemas.realms import Realm
 from services.gateway import bodies
 from streams.domain.incident.table import CAPTURE, COMMANDS, OBSERVE, State
 
-B = TypeVar("B", bound=msgspec.Struct)
+B = TypeVar("B")
 STATES = frozenset(State)
 DATUMS = frozenset({"WGS84", "CGCS2000", "EPSG:4326", "EPSG:4490"})
 
@@ -66,21 +66,26 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
 
 def decode(data: bytes, shape: type[B]) -> B:
     """The body, or Invalid."""
+    body: B = _decode(data, shape)
+    return body
+
+
+def decode_line(data: bytes) -> bodies.IncidentLine | bodies.FactLine | bodies.CommandLine:
+    """One line of a batch, or Invalid."""
+    line: bodies.IncidentLine | bodies.FactLine | bodies.CommandLine = _decode(data, bodies.Line)
+    return line
+
+
+def _decode(data: bytes, shape: Any) -> Any:
     try:
         try:
-            body: B = _decoder(shape).decode(data)
+            return _decoder(shape).decode(data)
         except msgspec.ValidationError as error:
             raise Invalid(*_all_errors(msgspec.json.decode(data), shape, error)) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"not JSON: {error}")) from None
     except UnicodeDecodeError:
         raise Invalid(InvalidPayload(Reason.BAD_VALUE, "not UTF-8 (GB18030 must be converted first)")) from None
-    return body
-
-
-def decode_line(data: bytes) -> bodies.IncidentLine | bodies.FactLine | bodies.CommandLine:
-    """One line of a batch, or Invalid."""
-    return decode(data, bodies.Line)  # type: ignore[arg-type]
 
 
 _PATH = re.compile(r" - at `\$?(.*)`$")

@@ -1,0 +1,143 @@
+"""From accepted commands to Kafka: seal personal data first, then send, keep the ledger, and only then answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from schemas.avro.incident_command.event import IncidentCommand
+from schemas.codec import codec
+from schemas.realms import Realm
+from schemas.state.sealed.event import Sealed
+from schemas.topics import INCIDENT_COMMANDS, SEALED
+from services.acks import AckWriter
+from services.adapters.keyfile import KeyFileError
+from services.gateway import metrics
+from services.gateway.intake import Accepted
+from services.gateway.pending import PendingMemory
+from services.ports import Acked, Fate, Header, KeyVault, Producer, Record, Unavailable
+from services.sealing import seal
+
+COMMAND_CODEC = codec(IncidentCommand)
+SEALED_CODEC = codec(Sealed)
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """What became of one accepted command."""
+
+    accepted: Accepted
+    fate: Fate
+    erased: bool = False  # its personal data was left out, because the case's personal data has been erased
+
+
+class _Run(msgspec.Struct, frozen=True):
+    """One call's commands after sealing."""
+
+    accepted: Sequence[Accepted]
+    ready: Sequence[Accepted]  # to be sent, in order
+    failed: dict[int, Unavailable] = {}  # by index in accepted: their personal data could not be sealed
+    erased: set[int] = set()
+
+
+class Acceptor:
+    """Seals, sends, records and remembers. One per gateway process."""
+
+    def __init__(self, producer: Producer, vault: KeyVault, ledger: AckWriter, pending: PendingMemory, clock: Callable[[], int]) -> None:
+        self._producer = producer
+        self._vault = vault
+        self._ledger = ledger
+        self._pending = pending
+        self._clock = clock
+
+    async def deliver(self, accepted: Sequence[Accepted], realm: Realm, trace: str = "") -> list[Delivered]:
+        """Waits for Kafka. Never raises for the broker or the key file: that is a fate."""
+        return await (await self.enqueue(accepted, realm, trace))
+
+    async def enqueue(self, accepted: Sequence[Accepted], realm: Realm, trace: str = "") -> Awaitable[list[Delivered]]:
+        """Returns when the commands stand in the send buffer in the order given (sealed data is acknowledged by then);
+        the awaitable answers one Delivered for each. `trace`: W3C traceparent."""
+        began = time.perf_counter()
+        run = await self._seal(accepted, realm)
+        records = [_command_record(a.command, realm, trace) for a in run.ready]
+
+        def on_acked(pairs: Sequence[tuple[int, Acked]]) -> None:
+            self._ledger.append(realm, [(fate.partition, fate.offset, run.ready[index].command.command_id) for index, fate in pairs])
+
+        sending = await self._producer.enqueue(INCIDENT_COMMANDS.in_realm(realm), records, on_acked)
+        return asyncio.create_task(self._finish(run, sending, began))  # a task: done also when the sender hangs up
+
+    async def _finish(self, run: _Run, sending: Awaitable[list[Fate]], began: float) -> list[Delivered]:
+        sent = list(zip(run.ready, await sending, strict=True))
+        now = self._clock()
+        promised = [item for item, fate in sent if isinstance(fate, Acked)]
+        for item in promised:
+            self._pending.remember(item, now)
+        if promised:
+            metrics.ACCEPTED.labels(promised[0].command.producer, INCIDENT_COMMANDS.name).inc(len(promised))
+            metrics.ACK_SECONDS.observe(time.perf_counter() - began)
+            metrics.PENDING.set(len(self._pending))
+        left = iter(sent)
+        done = []
+        for index, item in enumerate(run.accepted):
+            if index in run.failed:
+                done.append(Delivered(item, run.failed[index]))
+            else:
+                done.append(Delivered(*next(left), index in run.erased))
+        return done
+
+    async def _seal(self, accepted: Sequence[Accepted], realm: Realm) -> _Run:
+        """Personal data sealed and acknowledged, so that no command ever points at a sealed record that is not there."""
+        personal = [index for index, a in enumerate(accepted) if a.personal]
+        if not personal:
+            return _Run(accepted, accepted)
+        try:
+            keys = await self._vault.ensure([accepted[index].command.case_id for index in personal])
+        except KeyFileError as error:
+            failed = {index: Unavailable(str(error)) for index in personal}
+            return _Run(accepted, [a for index, a in enumerate(accepted) if index not in failed], failed)
+        now = self._clock()
+        sealing: dict[int, Record] = {}
+        for index in personal:
+            key = keys[accepted[index].command.case_id]
+            if key is not None:
+                sealing[index] = _sealed_record(accepted[index], key, now)
+        erased = set(personal) - sealing.keys()
+        fates = await self._producer.send(SEALED.in_realm(realm), list(sealing.values()))
+        failed = {index: fate for index, fate in zip(sealing, fates, strict=True) if isinstance(fate, Unavailable)}
+        ready = [_without_seal(a) if index in erased else a for index, a in enumerate(accepted) if index not in failed]
+        return _Run(accepted, ready, failed, erased)
+
+
+def _without_seal(accepted: Accepted) -> Accepted:
+    command = msgspec.structs.replace(accepted.command, sealed_ref="")
+    return msgspec.structs.replace(accepted, command=command, personal=b"")
+
+
+def headers(type_name: str, id: str, source: str, trace: str = "") -> list[Header]:
+    """CloudEvents attributes of a Kafka record (binary mode)."""
+    found = [("ce_id", id.encode()), ("ce_type", type_name.encode()), ("ce_source", source.encode()), ("ce_specversion", b"1.0")]
+    return [*found, ("traceparent", trace.encode())] if trace else found
+
+
+def _command_record(command: IncidentCommand, realm: Realm, trace: str) -> Record:
+    timestamp = command.occurred_at if realm.time_source == "log" else None
+    marks = headers(COMMAND_CODEC.name, command.command_id, command.producer, trace)
+    return Record(command.case_id.encode(), COMMAND_CODEC.encode(command), marks, timestamp)
+
+
+def _sealed_record(accepted: Accepted, key: bytes, now: int) -> Record:
+    command = accepted.command
+    sealed = seal(
+        key,
+        accepted.personal,
+        sealed_id=command.sealed_ref,
+        case_id=command.case_id,
+        realm=command.realm,
+        division=accepted.division,
+        now=now,
+    )
+    marks = headers(SEALED_CODEC.name, sealed.sealed_id, command.producer)
+    return Record(command.case_id.encode(), SEALED_CODEC.encode(sealed), marks)

@@ -1,0 +1,53 @@
+"""Reads, proxied to the read port with the caller's own key: it alone knows and checks who may see what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.gateway.problems import MEDIA_TYPE, unavailable
+
+FORWARDED = ("authorization", "accept", "if-none-match", "traceparent")
+RETURNED = ("etag", "cache-control", "retry-after", "link", "www-authenticate")
+
+
+class ReadPort:
+    """The read port's HTTP, as a client."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        """`client`: with base_url and time-outs set."""
+        self._client = client
+
+    async def get(self, path: str, headers: Mapping[str, str], params: Mapping[str, str]) -> httpx.Response:
+        """Raises Problem 503 when the read port does not answer."""
+        try:
+            return await self._client.get(path, headers=dict(headers), params=dict(params))
+        except httpx.HTTPError as error:
+            raise unavailable(f"the read port does not answer ({type(error).__name__})") from None
+
+    async def forward(self, request: Request, path: str) -> httpx.Response:
+        """The same question with the caller's key. Raises Problem 503."""
+        headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
+        return await self.get(path, headers, request.query_params)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def relayed(answer: httpx.Response) -> Response:
+    """The read port's answer as ours. Problems in any JSON shape are passed on as they are."""
+    headers = {name: answer.headers[name] for name in RETURNED if name in answer.headers}
+    media_type = answer.headers.get("content-type", MEDIA_TYPE if answer.is_error else "application/json")
+    return Response(answer.content, answer.status_code, headers, media_type)
+
+
+def fields_of(answer: httpx.Response) -> dict[str, object]:
+    """The answer's JSON object. Raises Problem 503 when it is none."""
+    try:
+        return msgspec.json.decode(answer.content, type=dict[str, object])
+    except msgspec.DecodeError:
+        raise unavailable("the read port answered something unreadable") from None
