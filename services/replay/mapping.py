@@ -105,8 +105,8 @@ def load(path: Path) -> Mapping:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MappingError(str(path), str(error)) from None
     except msgspec.ValidationError as error:
-        detail, _, where = str(error).rpartition(" - at ")
-        raise MappingError(where.strip("`$.") or path.name, detail or str(error)) from None
+        detail, _, where = str(error).partition(" - at ")
+        raise MappingError(where.strip("`$.") or path.name, detail) from None
     _check(found)
     return found
 

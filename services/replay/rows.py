@@ -6,13 +6,14 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from schemas.bounds import MAX_ID_LENGTH
+from schemas.bounds import MAX_ID_LENGTH, OLDEST_MS
 from schemas.divisions import divisions
 from services.replay import places
 from services.replay.errors import MappingError, RowRefused
 from services.replay.mapping import REFUSE, Mapping, PlaceSpec, ValueSpec
 from services.replay.times import Moment
 
+MAX_HOLDER_LENGTH = 100
 SEQUENCE_LIMIT = 1_000_000  # a version is seconds * limit + sequence: still exact in a double, for readers in JavaScript
 
 Row = Sequence[str]
@@ -41,7 +42,7 @@ class RowMapper:
         if mapping.grade:
             self._optional.append(("grade", self._values("grade", mapping.grade)))
         if mapping.holder:
-            self._optional.append(("holder", self._template("holder.template", mapping.holder.template)))
+            self._optional.append(("holder", self._holder(mapping.holder.template)))
         for name in ("reassignments", "reopens"):
             column = getattr(mapping.counters, name)
             if column:
@@ -55,6 +56,8 @@ class RowMapper:
         if len(external_id) > MAX_ID_LENGTH:
             raise RowRefused("external_id_too_long", f"{len(external_id)} characters, at most {MAX_ID_LENGTH}")
         moment = self._time(row[self._time_column])
+        if moment.ms < OLDEST_MS:
+            raise RowRefused("time_too_old", f"{moment.text} is before 2000-01-01")
         body: dict[str, Any] = {
             "kind": self._kind,
             "external_id": external_id,
@@ -94,6 +97,17 @@ class RowMapper:
             if any(not row[index] for _, index in pieces):
                 return None
             return "".join(text + row[index] for text, index in pieces) + tail
+
+        return read
+
+    def _holder(self, template: str) -> Callable[[Row], str | None]:
+        text = self._template("holder.template", template)
+
+        def read(row: Row) -> str | None:
+            holder = text(row)
+            if holder and len(holder) > MAX_HOLDER_LENGTH:
+                raise RowRefused("holder_too_long", f"{len(holder)} characters, at most {MAX_HOLDER_LENGTH}")
+            return holder
 
         return read
 
