@@ -66,6 +66,7 @@ class Broker:
         self._jars = ensure_jars(self._cache)
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._choose_identity()
+        self._class_path_file.write_text(f'-cp "{":".join(map(str, self._jars))}"\n', encoding="utf-8")
         self._write_properties(self._properties, self._log_dir)
         if not self._log_dir.exists():
             self._format()
@@ -127,6 +128,11 @@ class Broker:
     def _properties(self) -> Path:
         return self.data_dir / "server.properties"
 
+    @property
+    def _class_path_file(self) -> Path:
+        """Java's options may stand in a file; that keeps the command line readable in `ps` and state.json."""
+        return self.data_dir / "class-path.args"
+
     def _choose_identity(self) -> None:
         """Cluster id and ports, kept in node.json. Refuses storage that another cluster has written."""
         record = self.data_dir / "node.json"
@@ -171,8 +177,7 @@ class Broker:
             "-Djava.net.preferIPv4Stack=true",
             "-Dlog4j2.disableJmx=true",
             f"-Dlog4j2.configurationFile={KAFKA_FILES / 'log4j2.properties'}",
-            "-cp",
-            ":".join(map(str, self._jars)),
+            f"@{self._class_path_file}",
         ]
 
     def _wait(self, seconds: float) -> None:
