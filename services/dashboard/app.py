@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 from fastapi import FastAPI, Request
@@ -15,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from schemas.divisions import divisions
+from schemas.divisions import PROVINCE, Division, division, divisions
 from schemas.event_types import event_types
 from schemas.principals import Kind, Principal
 from schemas.realms import Realm
@@ -25,6 +26,7 @@ from services.dashboard.live import Gone, Hub
 from services.dashboard.problems import Problem, answer
 from services.dashboard.stream import LiveStream
 from services.dashboard.vector import BadVector, parse
+from services.ports import Keys
 
 DIST = Path(__file__).parents[1] / "web" / "dist"
 READERS = (Kind.SCREEN, Kind.DESK, Kind.ADMIN)
@@ -40,12 +42,6 @@ SECURITY = {
 NOT_BUILT = """屏幕尚未构建:请运行 make setup(需要 Node 20)。/v1 之下的接口照常服务。
 The screens are not built: run `make setup` (it needs Node 20). The interfaces below /v1 are served.
 """
-
-
-class Keys(Protocol):
-    """What the dashboard needs of the key store."""
-
-    def find(self, key: str) -> Principal | None: ...
 
 
 class Headers:
@@ -85,14 +81,13 @@ def build_app(hub: Hub, keys: Keys, realms: Sequence[Realm], reader: httpx.Async
         }
 
     @app.get("/v1/divisions")
-    async def divisions_below(parent: str = "") -> Response:
-        """A division and those directly below it; the register is public."""
-        if parent and parent not in divisions():
+    async def divisions_below(parent: str = PROVINCE, depth: int = 1) -> Response:
+        """A division and those `depth` levels below it (at most 2); the register is public."""
+        if parent not in divisions():
             raise Problem(HTTPStatus.NOT_FOUND, f"the register holds no division {parent[:12]!r}")
         rows = [
             {"code": d.code, "name": d.name, "level": d.level, "parent": d.parent, "lon": d.lon, "lat": d.lat}
-            for d in divisions().values()
-            if parent in (d.parent, d.code)
+            for d in _below(parent, min(max(depth, 0), 2))
         ]
         return JSONResponse({"divisions": rows}, headers={"Cache-Control": REFERENCE_CACHE})
 
@@ -139,6 +134,15 @@ def build_app(hub: Hub, keys: Keys, realms: Sequence[Realm], reader: httpx.Async
     else:
         app.add_route("/", _not_built)
     return app
+
+
+@cache
+def _below(parent: str, depth: int) -> tuple[Division, ...]:
+    found, rows = {parent}, [division(parent)]
+    for _ in range(depth):
+        rows += (below := [d for d in divisions().values() if d.parent in found])
+        found = {d.code for d in below}
+    return tuple(rows)
 
 
 async def _not_built(_: Request) -> Response:

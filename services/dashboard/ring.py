@@ -46,12 +46,15 @@ class Ring:
 
 
 class Cursor:
-    """One subscriber's place: what it has been given, as a vector; and the number of the ring's frame it reads next."""
+    """One subscriber's place: what it has been given, as a vector; and the number of the ring's frame it reads next.
+
+    Without a vector it begins at the head; a partition that its vector leaves out begins at the log's first record.
+    """
 
     def __init__(self, ring: Ring, scope: Scope, vector: Mapping[int, int] | None = None) -> None:
         self.ring = ring
         self.scope = scope
-        self.at = [(vector or {}).get(p, head) for p, head in enumerate(ring.head)]
+        self.at = [vector.get(p, 0) for p in range(len(ring.head))] if vector else list(ring.head)
         self.number = ring.first
 
     def behind(self) -> list[int]:

@@ -16,7 +16,7 @@ class BadVector(ValueError):
 
 
 def parse(text: str, partitions: int) -> dict[int, int]:
-    """Partition to next offset. Partitions may be absent (they start at the head); BadVector for anything else."""
+    """Partition to next offset. Partitions of which nothing is counted may be absent; BadVector for anything else."""
     if len(text) > MAX_TEXT:
         raise BadVector("too long")
     vector: dict[int, int] = {}
