@@ -46,7 +46,7 @@ class Block:
     @property
     def month(self) -> int:
         """Month (yyyymm, UTC) of the newest record: the table partition of the whole block, so one block is one part."""
-        newest = EPOCH + timedelta(milliseconds=max(row.timestamp for row in self.rows))
+        newest = EPOCH + timedelta(milliseconds=max((row.timestamp for row in self.rows), default=0))
         return newest.year * 100 + newest.month
 
     @property
@@ -85,12 +85,10 @@ class Planner:
         """When the record that has waited longest came; None when nothing waits."""
         return self._since[0][1] if self._since else None
 
-    def cut(self, limit: int) -> Block | None:
-        """The next block, begun by the partition that has waited longest; None when nothing waits."""
-        if not self._since:
-            return None
+    def cut(self, limit: int) -> Block:
+        """The next block, begun by the partition that has waited longest; empty when nothing waits."""
         block = Block()
-        frame = self._frame(self._queues[self._since[0][0]])
+        frame = self._frame(self._queues[self._since[0][0]]) if self._since else b""
         block.schema_id = self._frames.get(frame, 0)
         left = limit
         stay: deque[tuple[Place, float]] = deque()
@@ -126,10 +124,8 @@ class Planner:
                 if value[:5] in self._frames:
                     break  # another writer schema: the next block
                 block.unreadable.append(record)
-            elif self._marked and self._repeated(record, marks):
-                block.repeats += 1
             else:
-                block.rows.append(record)
+                self._sort_in(block, record, marks)
             queue.popleft()
             taken += 1
             end = record.offset + 1
@@ -140,9 +136,20 @@ class Planner:
             self.positions[place] = end
         return taken
 
+    def _sort_in(self, block: Block, record: Record, marks: Marks) -> None:
+        try:
+            repeated = self._marked and self._repeated(record, marks)
+        except ValueError:
+            block.unreadable.append(record)
+            return
+        if repeated:
+            block.repeats += 1
+        else:
+            block.rows.append(record)
+
     @staticmethod
     def _repeated(record: Record, marks: Marks) -> bool:
-        found = source_of(record.headers)
+        found = source_of(record.headers)  # ValueError: this record is not from our engine
         if found is None:
             return False
         source, at = found

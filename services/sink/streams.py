@@ -18,6 +18,7 @@ class Stream:
     facts: str
     rollups: tuple[str, ...] = ()
     marked: bool = True  # its records carry a `src` header and its facts the src columns
+    prefix: str = "liandong-sink"  # of the consumer group; another for a second warehouse on the same Kafka
 
     @property
     def inlet(self) -> str:
@@ -27,7 +28,7 @@ class Stream:
     @property
     def group(self) -> str:
         """Kafka consumer group."""
-        return f"liandong-sink-{self.name}"
+        return f"{self.prefix}-{self.name}"
 
 
 EVENTS = Stream(

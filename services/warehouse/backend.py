@@ -32,7 +32,6 @@ INSERT_SETTINGS: dict[str, Any] = {
     "min_insert_block_size_bytes": 1 << 30,
     "max_insert_threads": 1,
     "materialized_views_ignore_errors": 0,
-    "input_format_parallel_parsing": 0,
 }
 BROKEN_INPUT = frozenset({6, 27, 33, 53, 117, 376, 1001})  # the engine could not read the rows themselves: a repeat cannot help
 
@@ -61,8 +60,11 @@ class Handle(Protocol):
     def run(self, sql: str) -> None:
         """A statement without rows."""
 
-    def insert_avro(self, table: str, containers: Sequence[bytes]) -> int:
-        """Inserts Avro containers as one block each; answers the rows written."""
+    def insert_avro(self, table: str, container: bytes, query_id: str = "") -> None:
+        """Inserts an Avro container as one block. After an error it may be wholly, partly or not there."""
+
+    def insert_select(self, table: str, columns: Sequence[str], select: str) -> None:
+        """Inserts the rows of a SELECT as one block."""
 
     def close(self) -> None: ...
 
@@ -116,13 +118,14 @@ class ConnectHandle:
         with _translated():
             self._client.command(sql)
 
-    def insert_avro(self, table: str, containers: Sequence[bytes]) -> int:
-        written = 0
+    def insert_avro(self, table: str, container: bytes, query_id: str = "") -> None:
+        settings = INSERT_SETTINGS | ({"query_id": query_id} if query_id else {})
         with _translated():
-            for container in containers:
-                summary = self._client.raw_insert(table, insert_block=container, fmt="Avro", settings=INSERT_SETTINGS)
-                written += int(summary.written_rows)
-        return written
+            self._client.raw_insert(table, insert_block=container, fmt="Avro", settings=settings)
+
+    def insert_select(self, table: str, columns: Sequence[str], select: str) -> None:
+        with _translated():
+            self._client.command(f"INSERT INTO {table} ({', '.join(columns)}) {select}", settings=INSERT_SETTINGS)
 
     def close(self) -> None:
         self._client.close()

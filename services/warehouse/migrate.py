@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations
 ENGINE = {engine:MergeTree}
 ORDER BY (version, statement)
 """
+CLAUSE = re.compile(r" (ENGINE|PARTITION BY|ORDER BY|SETTINGS|AS SELECT|FROM|ARRAY JOIN|WHERE|GROUP BY) ?")
 NAME = re.compile(r"^(\d{4})_(\w+)\.sql$")
 
 
@@ -93,8 +94,7 @@ def dump(warehouse: Warehouse) -> str:
     """Every table and view as the engine describes it, by name: the golden text of schema.sql."""
     with warehouse.reader() as handle:
         rows = handle.rows(
-            "SELECT create_table_query AS ddl FROM system.tables WHERE database = {database:String} AND name NOT LIKE '.inner%' ORDER BY name",
-            {"database": DATABASE},
+            "SELECT create_table_query AS ddl FROM system.tables WHERE database = {database:String} ORDER BY name", {"database": DATABASE}
         )
     return "".join(pretty(row["ddl"].replace(f"{DATABASE}.", "")) + ";\n\n" for row in rows)
 
@@ -111,6 +111,6 @@ def pretty(ddl: str) -> str:
             start = index + 1
         if depth == 0:
             parts.append(rest[start:index].strip())
-            tail = re.sub(r" (ENGINE|PARTITION BY|ORDER BY|SETTINGS|AS SELECT|FROM|ARRAY JOIN|WHERE|GROUP BY) ?", r"\n\1 ", rest[index + 1 :])
+            tail = CLAUSE.sub(r"\n\1 ", rest[index + 1 :])
             return head + "\n(\n    " + ",\n    ".join(parts) + "\n)" + tail
     return ddl if not brace else head + brace + rest

@@ -1,0 +1,82 @@
+"""Numbered events for tests of the warehouse: each is distinct, its source mark is its number, and what must be stored is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from schemas.avro.incident_event.event import IncidentEvent
+from schemas.avro.live_delta.event import LiveDelta
+from schemas.avro.outcome.event import Outcome
+from schemas.codec import Codec, codec
+from services.sink import marks
+
+T = TypeVar("T", bound=msgspec.Struct)
+COUNTIES = ("440305", "440106", "440303", "441900", "440607")
+STATES = ("captured", "accepted", "triaged", "handling", "closed")
+TYPES = ("A20600", "A20700", "A10200")
+START_MS = 1_763_800_000_000
+
+
+@cache
+def _codec(cls: type[T]) -> Codec[T]:
+    return codec(cls)
+
+
+def encode(record: msgspec.Struct) -> bytes:
+    return _codec(type(record)).encode(record)
+
+
+def _blank(cls: type[T], **given: Any) -> T:
+    empty: dict[str, Any] = {"str": "", "int": 0, "bool": False}
+    fields = {name: empty[str(kind)] for name, kind in cls.__annotations__.items()}
+    return cls(**{**fields, **given})
+
+
+def event(number: int, partition: int, realm: str = "live", **given: Any) -> IncidentEvent:
+    """Event `number` of a partition: five to a case, walking through STATES."""
+    case, step = divmod(number, len(STATES))
+    county = COUNTIES[(case + partition) % len(COUNTIES)]
+    fields: dict[str, Any] = {
+        "event_id": f"{realm}-{partition}-{number}", "case_id": f"case-{realm}-{partition}-{case}", "case_seq": step + 1,
+        "type": "incident.captured" if step == 0 else f"incident.{STATES[step]}", "kind": "incident", "division": county + "001",
+        "level": "town", "realm": realm, "occurred_at": START_MS + number, "received_at": START_MS + number * 10, "cause": "fact",
+        "src_topic": "incident.commands", "src_partition": partition, "src_offset": number, "command_id": command_id(realm, partition, number),
+        "case_number": f"{county}-20251122-{case:08d}", "incident_type": TYPES[case % 3], "type_from": TYPES[case % 3] if step else "",
+        "county": county, "county_from": county if step else "", "state": STATES[step], "state_from": STATES[step - 1] if step else "",
+        "holder_level": "county", "grade": case % 5, "round": 1, "mirrored": True, "producer": "demo-producer", "title": "火灾事故 南山区",
+        "opened_at": START_MS + case * len(STATES),
+    }  # fmt: skip
+    return _blank(IncidentEvent, **{**fields, **given})
+
+
+def delta(number: int, partition: int, realm: str = "live", **given: Any) -> LiveDelta:
+    """The delta of event `number`."""
+    of = event(number, partition, realm)
+    shared = {name: getattr(of, name) for name in LiveDelta.__struct_fields__ if hasattr(of, name)}
+    return LiveDelta(**{**shared, "src_topic": "incident.events", **given})
+
+
+def outcome(number: int, partition: int, realm: str = "live", **given: Any) -> Outcome:
+    """The answer to command `number`: applied."""
+    of = event(number, partition, realm)
+    shared = {name: getattr(of, name) for name in Outcome.__struct_fields__ if hasattr(of, name)}
+    return Outcome(**{**shared, "outcome": "applied", "name": "observe", **given})
+
+
+def command_id(realm: str, partition: int, number: int) -> str:
+    return f"{number:08x}-{partition:04x}-5000-8000-{sum(realm.encode()):012x}"
+
+
+def header(record: Any) -> tuple[str, bytes]:
+    return marks.header(record.src_topic, record.src_partition, record.src_offset, record.src_position)
+
+
+def stream(make: Any, numbers: range, partition: int, realm: str = "live") -> Iterator[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+    """(key, value, headers) of the records `make(number, partition, realm)`."""
+    for number in numbers:
+        record = make(number, partition, realm)
+        yield record.case_id.encode(), encode(record), [header(record)]
