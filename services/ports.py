@@ -42,6 +42,10 @@ OnAcked = Callable[[Sequence[tuple[int, Acked]]], None]
 class Producer(Protocol):
     """An idempotent producer with acks=all."""
 
+    @property
+    def available(self) -> bool:
+        """False while acknowledgements are overdue or the last connection failed."""
+
     async def enqueue(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None = None) -> Awaitable[list[Fate]]:
         """Returns when the records stand in the send buffer; records of one key keep the order of the calls. The
         awaitable answers one fate for each record within the producer's deadline and never raises for the broker."""

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     gateway_url: str = ""
     dashboard_url: str = ""
     read_url: str = ""
+    rate_limit: str = Field("100000/second", description="events one principal may send through one gateway process")
     clickhouse_url: str = Field("", description="a ClickHouse server; empty: chDB in <data dir>/warehouse")
 
     sim_rate_per_minute: float = Field(60.0, gt=0, description="simulation: new incidents a minute at the week's mean")

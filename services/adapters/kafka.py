@@ -39,6 +39,10 @@ class KafkaProducer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
+    @property
+    def available(self) -> bool:
+        return self._producer is not None and not self._overdue
+
     async def enqueue(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None = None) -> Awaitable[list[Fate]]:
         if not records:
             return _resolved([])
@@ -56,6 +60,13 @@ class KafkaProducer:
 
     async def send(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None = None) -> list[Fate]:
         return await (await self.enqueue(topic, records, on_acked))
+
+    async def connect(self) -> None:
+        """Connects ahead of the first use. Does not raise when the broker is away: sends try again."""
+        try:
+            await asyncio.wait_for(self._connected(), self._deadline)
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("kafka_away", error=repr(error))
 
     async def close(self) -> None:
         self._closed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import httpx
@@ -9,10 +10,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway.problems import MEDIA_TYPE, unavailable
+from services.gateway.problems import MEDIA_TYPE, not_found, unavailable
 
 FORWARDED = ("authorization", "accept", "if-none-match", "traceparent")
 RETURNED = ("etag", "cache-control", "retry-after", "link", "www-authenticate")
+SEGMENT = re.compile(r"^[0-9A-Za-z-]{1,40}$")
 
 
 class ReadPort:
@@ -36,6 +38,13 @@ class ReadPort:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def segment(text: str) -> str:
+    """A part of a path that may be passed on: ids, case numbers, codes. Raises Problem 404."""
+    if not SEGMENT.match(text):
+        raise not_found("resource")
+    return text
 
 
 def relayed(answer: httpx.Response) -> Response:

@@ -1,0 +1,85 @@
+"""The compatibility gate: may a new schema version stand beside the released ones?
+
+Events stay for ever, so new code must read all old ones (BACKWARD_TRANSITIVE). Commands, derived records and state are read
+by the release before and after as well (FULL_TRANSITIVE): a rolling upgrade runs both at once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+import fastavro.schema
+from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from avro.errors import AvroException
+from avro.schema import parse
+
+from schemas import registry
+
+
+class Mode(StrEnum):
+    BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE"
+    FULL_TRANSITIVE = "FULL_TRANSITIVE"
+
+
+EVENTS = frozenset({"incident_event", "audit_entry"})
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Why two versions don't go together."""
+
+    version: int  # the released version it clashes with
+    direction: str  # "backward": the new one can't read the old; "forward": the old can't read the new
+    location: str  # JSON Pointer into the reader's schema
+    message: str
+
+
+def mode_of(name: str) -> Mode:
+    """The rule for a type."""
+    return Mode.BACKWARD_TRANSITIVE if name in EVENTS else Mode.FULL_TRANSITIVE
+
+
+def conflicts(name: str, text: str) -> list[Conflict]:
+    """What keeps the schema `text` from becoming the next version of type `name`; empty: nothing. ValueError if it is no
+    Avro schema."""
+    try:
+        fresh = parse(text)
+    except (AvroException, ValueError) as error:
+        raise ValueError(f"not an Avro schema: {error}") from error
+    found: list[Conflict] = []
+    for old in registry.versions():
+        if old.name != name:
+            continue
+        released = parse(old.text)
+        found += _check(old.version, "backward", reader=fresh, writer=released)
+        if mode_of(name) is Mode.FULL_TRANSITIVE:
+            found += _check(old.version, "forward", reader=released, writer=fresh)
+    return found
+
+
+def _check(version: int, direction: str, *, reader: Any, writer: Any) -> list[Conflict]:
+    verdict = ReaderWriterCompatibilityChecker().get_compatibility(reader, writer)  # type: ignore[no-untyped-call]
+    if verdict.compatibility is SchemaCompatibilityType.compatible:
+        return []
+    places = sorted(verdict.locations) or [""]
+    messages = sorted(verdict.messages) or ["incompatible"]
+    return [Conflict(version, direction, places[min(i, len(places) - 1)], message) for i, message in enumerate(messages)]
+
+
+def canonical(text: str) -> str:
+    """Avro's parsing canonical form: equal for schemas that read and write the same bytes. ValueError if it is no schema."""
+    try:
+        form: str = fastavro.schema.to_parsing_canonical_form(fastavro.parse_schema(json.loads(text), named_schemas={}))
+    except Exception as error:  # fastavro raises a dozen kinds for a wrong schema
+        raise ValueError(f"not an Avro schema: {error}") from error
+    return form
+
+
+@cache
+def canonical_versions(name: str) -> dict[str, registry.SchemaVersion]:
+    """Released versions of a type by their canonical form."""
+    return {canonical(v.text): v for v in registry.versions() if v.name == name}

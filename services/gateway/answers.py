@@ -1,0 +1,73 @@
+"""What a sender is told: the 202 of a single post and the lines of a batch, from the same fields."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from schemas.realms import Realm
+from services.gateway.accept import Delivered
+from services.gateway.problems import Problem, unavailable
+from services.ports import Unavailable
+
+ACCEPTED = HTTPStatus.ACCEPTED.value
+
+
+class Answer(msgspec.Struct, omit_defaults=True):
+    """Of a case: case_number, event_id. Of a desk's command: command_id. The same for every repeat."""
+
+    case_id: str
+    command_id: str
+    event_id: str
+    status_url: str
+    case_number: str = ""
+    personal_data: str = ""  # "erased": reporter, note and address were left out, the case's personal data has been erased
+
+
+class LineAnswer(Answer, omit_defaults=True, kw_only=True):
+    """Of a line of a batch that was accepted."""
+
+    line: int
+    status: int = msgspec.field()
+
+
+class LineProblem(msgspec.Struct):
+    """Of a line of a batch that was not."""
+
+    line: int
+    status: int
+    problem: dict[str, Any]
+
+
+def status_url(case_id: str, command_id: str, realm: Realm | str, *, of_case: bool) -> str:
+    path = f"/v1/cases/{case_id}" if of_case else f"/v1/commands/{command_id}"
+    return path if realm == Realm.LIVE else f"{path}?realm={realm}"
+
+
+def single(delivered: Delivered) -> Response:
+    """202, or raises Problem 503."""
+    if isinstance(delivered.fate, Unavailable):
+        raise unavailable(delivered.fate.detail)
+    answer = Answer(*_fields(delivered))
+    return Response(msgspec.json.encode(answer), ACCEPTED, {"Location": answer.status_url}, "application/json")
+
+
+def line_of(number: int, delivered: Delivered) -> LineAnswer | LineProblem:
+    if isinstance(delivered.fate, Unavailable):
+        return problem_line(number, unavailable(delivered.fate.detail))
+    return LineAnswer(*_fields(delivered), line=number, status=ACCEPTED)
+
+
+def problem_line(number: int, problem: Problem) -> LineProblem:
+    return LineProblem(number, problem.status.value, problem.document())
+
+
+def _fields(delivered: Delivered) -> tuple[str, str, str, str, str, str]:
+    accepted = delivered.accepted
+    command = accepted.command
+    of_case = bool(accepted.case_number)
+    url = status_url(command.case_id, command.command_id, command.realm, of_case=of_case)
+    return command.case_id, command.command_id, accepted.event_id, url, accepted.case_number, "erased" if delivered.erased else ""

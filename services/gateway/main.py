@@ -1,0 +1,52 @@
+"""The gateway process: builds its parts, serves, drains."""
+
+from __future__ import annotations
+
+import httpx
+
+from services.acks import AckWriter
+from services.adapters.kafka import KafkaProducer
+from services.adapters.keyfile import KeyFile
+from services.clock import now_ms
+from services.gateway.accept import Acceptor
+from services.gateway.app import build_app
+from services.gateway.limits import RateLimit
+from services.gateway.parts import Parts
+from services.gateway.pending import PendingMemory
+from services.gateway.reads import ReadPort
+from services.http import serve_http
+from services.keys import KeyStore
+from services.process import Process
+
+READ_SECONDS = 10.0
+
+
+async def serve(process: Process) -> None:
+    """Runs till `process.stop`; then requests in flight finish, and what is buffered goes to Kafka."""
+    settings = process.settings
+    producer = KafkaProducer(settings.bootstrap, "liandong-gateway")
+    vault = KeyFile(settings.data_dir / "keys.bin")
+    ledger = AckWriter(settings.acks_dir, now_ms())
+    reads = ReadPort(httpx.AsyncClient(base_url=settings.read_url, timeout=READ_SECONDS, trust_env=False))
+    pending = PendingMemory(now_ms)
+    parts = Parts(
+        keys=KeyStore(settings.keys_file),
+        vault=vault,
+        producer=producer,
+        acceptor=Acceptor(producer, vault, ledger, pending, now_ms),
+        pending=pending,
+        reads=reads,
+        limit=RateLimit(settings.rate_limit),
+        realms=settings.realm_list,
+        departments=settings.department_list,
+        clock=now_ms,
+    )
+    process.health(lambda: {"kafka": producer.available, "pending": len(pending)})
+    try:
+        await producer.connect()
+        await serve_http(process, build_app(parts), settings.gateway_port)
+    finally:
+        await producer.close()
+        await reads.close()
+        ledger.close()
+        vault.close()

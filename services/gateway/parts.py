@@ -1,0 +1,73 @@
+"""What the gateway's routes share: its parts, the asking principal, bodies with a limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from schemas.bounds import MAX_ID_LENGTH
+from schemas.errors import InvalidPayload, Reason
+from schemas.realms import Realm
+from services.gateway.accept import Acceptor
+from services.gateway.auth import principal_of, realm_of
+from services.gateway.intake import Context, Invalid
+from services.gateway.limits import RateLimit
+from services.gateway.pending import PendingMemory
+from services.gateway.problems import too_large
+from services.gateway.reads import ReadPort
+from services.ports import Keys, KeyVault, Producer
+
+TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Built once in main.py, or by a test."""
+
+    keys: Keys
+    vault: KeyVault
+    producer: Producer
+    acceptor: Acceptor
+    pending: PendingMemory
+    reads: ReadPort
+    limit: RateLimit
+    realms: tuple[Realm, ...]
+    departments: tuple[str, ...]
+    clock: Callable[[], int]  # UTC milliseconds
+    home_cluster: str = ""
+
+    def context(self, request: Request) -> Context:
+        """Raises Problem 401, 403 or 422."""
+        principal = principal_of(request, self.keys)
+        realm = realm_of(request, principal, self.realms)
+        return Context(principal, realm, self.clock(), self.vault.fingerprint, self.home_cluster)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body. Raises Problem 413 above `limit` bytes, before reading where the length is announced."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large(limit, "bytes in one body")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit:
+            raise too_large(limit, "bytes in one body")
+    return bytes(body)
+
+
+def idempotency_key(request: Request) -> str:
+    """The header Idempotency-Key, "" without one. Raises Invalid when it is too long."""
+    key = request.headers.get("idempotency-key", "").strip()
+    if len(key) > MAX_ID_LENGTH:
+        raise Invalid(InvalidPayload(Reason.TOO_LONG, f"the header Idempotency-Key has at most {MAX_ID_LENGTH} characters"))
+    return key
+
+
+def trace_of(request: Request) -> str:
+    """A well-formed W3C traceparent, else ""."""
+    trace = request.headers.get("traceparent", "")
+    return trace if TRACEPARENT.match(trace) else ""
