@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -141,5 +142,16 @@ def write_lock(cache: Path, lock: Path = LOCK) -> int:
     return len(artifacts)
 
 
+def main() -> None:
+    """`python -m services.embedded.jars`: fetches what is missing; `... lock`: resolves anew and writes the lock."""
+    if sys.argv[1:] == ["lock"]:
+        print(f"{write_lock(cache_dir())} jars locked in {LOCK.relative_to(ROOT)}")
+        return
+    try:
+        ensure_jars(report=lambda there, total: print(f"  {there} of {total} jars", flush=True))
+    except JarError as error:
+        sys.exit(str(error))
+
+
 if __name__ == "__main__":
-    print(f"{write_lock(cache_dir())} jars locked in {LOCK.relative_to(ROOT)}")
+    main()

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,3 +65,11 @@ def java_version(path: str) -> int:
         return 0
     found = re.search(r'version "(?:1\.)?(\d+)', ran.stderr + ran.stdout)
     return int(found.group(1)) if found else 0
+
+
+if __name__ == "__main__":
+    try:
+        found = find_java()
+    except JavaError as error:
+        sys.exit(str(error))
+    print(f"Java {found.version} ({found.origin})")
