@@ -147,8 +147,13 @@ def main() -> None:
     if sys.argv[1:] == ["lock"]:
         print(f"{write_lock(cache_dir())} jars locked in {LOCK.relative_to(ROOT)}")
         return
+
+    def report(there: int, total: int) -> None:
+        if there % 10 == 0 or there == total:
+            print(f"    {there} of {total} jars", flush=True)
+
     try:
-        ensure_jars(report=lambda there, total: print(f"  {there} of {total} jars", flush=True))
+        ensure_jars(report=report)
     except JarError as error:
         sys.exit(str(error))
 
