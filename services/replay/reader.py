@@ -49,6 +49,17 @@ def open_rows(path: Path, spec: FileSpec) -> tuple[list[str], Iterator[NumberedR
     return header, _sorted(rows, header, spec.sort) if spec.sort else rows
 
 
+def row_estimate(path: Path) -> int | None:
+    """Lines after the header, for a progress bar: a quoted line break counts too. None for a file that cannot be counted."""
+    with path.open("rb") as start:
+        zipped = start.read(2) == GZIP_MAGIC
+    try:
+        with gzip.open(path) if zipped else path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
+    except (EOFError, OSError, zlib.error):
+        return None
+
+
 def _rows(lines: Iterator[list[str]], width: int, name: str, text: io.TextIOWrapper) -> Iterator[NumberedRow]:
     number = 0
     with closing(text):
