@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from aiokafka import AIOKafkaConsumer
 
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
@@ -44,18 +45,13 @@ def cli(*arguments: str) -> dict[str, Any]:
 
 async def outcome_counts(bootstrap: str) -> dict[str, int]:
     """From the log itself: outcomes of realm replay by command, outcome, reason and rule."""
-    from aiokafka import AIOKafkaConsumer, TopicPartition
-
     topic = OUTCOMES.in_realm(Realm.REPLAY)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20)
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20)
     await consumer.start()
     counts: Counter[str] = Counter()
     read = codec(Outcome)
     try:
-        partitions = [
-            TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or await _partitions(consumer, topic))
-        ]
-        consumer.assign(partitions)
+        partitions = consumer.assignment()
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
@@ -66,12 +62,6 @@ async def outcome_counts(bootstrap: str) -> dict[str, int]:
     finally:
         await consumer.stop()
     return dict(counts)
-
-
-async def _partitions(consumer: Any, topic: str) -> set[int]:
-    await consumer._client.force_metadata_update()
-    found: set[int] = consumer.partitions_for_topic(topic) or set()
-    return found
 
 
 async def compare(state: dict[str, Any], expected: dict[str, Last]) -> dict[str, Any]:
