@@ -100,7 +100,7 @@ def _command(state: IncidentCase | None, command: IncidentCommand) -> Change | R
         changes |= {"grade": command.grade or state.grade, "incident_type": command.incident_type or state.incident_type}
         changes["title"] = _title(changes["incident_type"], state.division)
     elif command.name == "assign":
-        moved = state.seq > 1 and state.holder != command.org and state.reassignments + state.objections + state.round > 1
+        moved = state.holder not in (command.org, _desk(state.county))  # the first assignment is none
         changes |= {"holder": command.org, "reassignments": state.reassignments + moved}
     elif command.name == "object":
         changes["objections"] = state.objections + 1
@@ -146,6 +146,11 @@ def _title(incident_type: str, code: str) -> str:
     return f"{event_types()[incident_type].name_zh} · {display_name(code)}"
 
 
+def _desk(county: str) -> str:
+    """Who holds a case that nobody was given yet."""
+    return f"{county}-desk"
+
+
 def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase:
     county = county_of(command.division)
     fields: dict[str, Any] = {
@@ -158,7 +163,7 @@ def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase
         "incident_type": command.incident_type,
         "title": _title(command.incident_type, command.division),
         "grade": command.grade,
-        "holder": f"{county}-desk",
+        "holder": _desk(county),
         "holder_level": division(county).level,
         "round": 1,
         "reassignments": 0,

@@ -1,0 +1,168 @@
+"""build_app(lane, settings): the only faust.App(...) of the project, put together by plain calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import faust
+from faust.serializers.schemas import Schema
+from prometheus_client import CollectorRegistry
+
+from schemas.realms import Realm
+from streams.agents import Lane
+from streams.engine.consumer import Consumer
+from streams.engine.exits import Exit, die
+from streams.engine.failpoints import Failpoints
+from streams.engine.metrics import WorkerMetrics
+from streams.engine.producer import Producer
+from streams.engine.recovery import Tables
+from streams.engine.runner import Processor, Runner
+from streams.engine.shipment import Shipper
+from streams.engine.table import StateTable
+from streams.engine.transport import Transport
+from streams.engine.watchdog import Limits, Watchdog, probe
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What one worker needs to know. Times in seconds."""
+
+    bootstrap: str
+    partitions: int
+    realms: tuple[Realm, ...]  # one for a lane per realm
+    departments: tuple[str, ...]
+    data_dir: str
+    version: str
+    session_seconds: float = 10.0
+    commit_seconds: float = 0.25
+    chunk_records: int = 1000
+    chunks_in_flight: int = 24
+    failpoints: Failpoints = field(default_factory=Failpoints)
+    limits: Limits = field(default_factory=Limits)
+    # guards that only a negative control switches off
+    lease: bool = True
+    marks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRuntime:
+    """What the engine asks of the lane it runs."""
+
+    processor: Processor
+    chunk_records: int
+    chunks_in_flight: int
+    lease_seconds: float  # how long the process may sleep and still send
+
+
+class ChunkSchema(Schema[Any, Any]):
+    """Hands the chunk through: records are decoded by the lane, which keeps the bytes of what it cannot read."""
+
+    def compile(self, app: Any, **options: Any) -> Callable[..., Any]:
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return app.create_event(message.key, message.value, message.headers, message)
+
+        return decode
+
+
+class App(faust.App):
+    """Faust's app with our transport, tables and order of commitment."""
+
+    lane: LaneRuntime
+    state_table: StateTable | None
+    metrics: WorkerMetrics
+    failpoints: Failpoints
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+
+def build_app(
+    lane: Lane,
+    settings: WorkerSettings,
+    registry: CollectorRegistry,
+    on_ready: Callable[[], None] = lambda: None,
+    processor: Processor | None = None,
+) -> App:
+    """A Faust app that runs one lane. `processor` takes the place of the lane's own in tests of the engine."""
+    name = f"{settings.realms[0]}.{lane.name}" if lane.per_realm else lane.name
+    chosen = processor or lane.processor()
+    session = settings.session_seconds
+    app = App(
+        f"liandong.{name}",
+        broker=f"kafka://{settings.bootstrap.replace(',', ';')}",
+        store="memory://",
+        datadir=f"{settings.data_dir}/faust/{name}",
+        autodiscover=False,
+        web_enabled=False,
+        topic_partitions=settings.partitions,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        stream_wait_empty=True,
+        stream_recovery_delay=0.0,
+        broker_commit_interval=settings.commit_seconds,
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 5,
+        broker_rebalance_timeout=max(20.0, session),
+        broker_request_timeout=40.0,
+        broker_max_poll_records=8 * settings.chunk_records,
+        agent_supervisor="mode.CrashingSupervisor",
+        loghandlers=[],
+        TableManager=Tables,
+    )
+    app.lane = LaneRuntime(chosen, settings.chunk_records, settings.chunks_in_flight, 0.75 * session if settings.lease else 0.0)
+    app.state_table = StateTable(lane.table.in_realm(settings.realms[0] if lane.per_realm else Realm.LIVE)) if lane.table else None
+    app.metrics = WorkerMetrics(registry, name)
+    app.failpoints = settings.failpoints
+    departments = settings.departments if lane.inputs.per_department else ("",)
+    topics = [lane.inputs.in_realm(realm, department) for realm in settings.realms for department in departments]
+    app.agent(app.topic(*topics, schema=ChunkSchema()), name=name)(_agent(app, name, settings))
+    app.task(_watch(app, settings, on_ready))
+    return app
+
+
+def _agent(app: App, name: str, settings: WorkerSettings) -> Callable[..., Any]:
+    """The one agent body: take a chunk, decide it, let the shipper ack it."""
+    runner: list[Runner] = []
+
+    async def body(stream: Any) -> AsyncIterator[None]:
+        async for event in stream.noack().events():
+            if not runner:
+                producer: Any = app.producer
+                assert isinstance(producer, Producer)
+                shipper = Shipper(producer.guarded, app.state_table, app.failpoints, app.lane.processor.has_outbox)
+                runner.append(
+                    Runner(
+                        name, app.lane.processor, app.state_table, shipper.ship, app.metrics,
+                        settings.partitions, settings.version, settings.marks,
+                    )
+                )  # fmt: skip
+            chunk = event.value
+            if chunk.take():
+                try:
+                    runner[0].run(chunk)
+                except Exception as error:
+                    app.log.exception("a chunk could not be decided")
+                    die(Exit.SHIPMENT_FAILED, repr(error).replace('"', "'"))
+            await asyncio.sleep(0)
+            yield None
+
+    return body
+
+
+def _watch(app: App, settings: WorkerSettings, on_ready: Callable[[], None]) -> Callable[[], Any]:
+    async def watch() -> None:
+        Watchdog(app, asyncio.get_running_loop(), settings.limits).start()
+        consumer: Any = app.consumer
+        assert isinstance(consumer, Consumer)
+        while not (app.should_stop or (consumer.flow_active and consumer.ledgers)):
+            await asyncio.sleep(0.02)
+        on_ready()
+        await probe(app, settings.limits)
+
+    return watch

@@ -1,0 +1,279 @@
+"""The consumer: hands agents chunks instead of records, and commits the end of the done prefix.
+
+Nothing is skipped: a fetched record that is not delivered puts its partition on a list to be sought back to the
+ledger's `next` before the next fetch. Chunks of a slow partition never hold the others: a partition with two chunks
+in flight is left out of the fetch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import aiokafka
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.consumer import ensure_TP, ensure_TPset
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+from mode.utils.logging import get_logger
+
+from streams.engine.exits import Exit, die
+from streams.engine.ledger import Chunk, Ledger
+
+log = get_logger(__name__)
+POLL_SECONDS = 1.0
+PER_PARTITION = 2  # chunks in flight: one being decided while the other is being acknowledged
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that owns the aiokafka consumer; our own arguments and exact positions."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        self._assignor = self.app.assignor
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            group_instance_id=conf.consumer_group_instance_id,
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=conf.broker_max_poll_records,
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=100,  # stock 1,500 makes a quiet partition wait
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            check_crcs=conf.broker_check_crcs,
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            max_poll_interval_ms=3_600_000,  # our watchdog ends a worker that stands still, much sooner
+            metadata_max_age_ms=10_000,
+            retry_backoff_ms=100,
+            **driver.credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
+        )
+
+    async def start_positions(self) -> dict[TP, int]:
+        """Seeks every assigned partition to its commit, else to its beginning; stock code leaves the latter where it is."""
+        consumer = self._ensure_consumer()
+        partitions = list(consumer.assignment())
+        committed = dict(zip(partitions, await asyncio.gather(*(consumer.committed(tp) for tp in partitions)), strict=True))
+        fresh = [tp for tp, offset in committed.items() if offset is None]
+        beginnings = await consumer.beginning_offsets(fresh) if fresh else {}
+        starts = {}
+        for tp in partitions:
+            offset = committed[tp] if committed[tp] is not None else beginnings[tp]
+            consumer.seek(tp, offset)
+            starts[ensure_TP(tp)] = offset
+        return starts
+
+    async def seek_back(self, wanted: dict[TP, int]) -> None:
+        consumer = self._ensure_consumer()
+        mine = consumer.assignment()
+        for tp, offset in wanted.items():
+            partition = TopicPartition(tp.topic, tp.partition)
+            if partition in mine:
+                consumer.seek(partition, offset)
+
+    async def commit_offsets(self, offsets: dict[TP, int]) -> dict[TP, int]:
+        """Commits those that are still ours and answers them."""
+        consumer = self._ensure_consumer()
+        mine = ensure_TPset(consumer.assignment())
+        ours = {tp: offset for tp, offset in offsets.items() if tp in mine}
+        if ours:
+            await consumer.commit({TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in ours.items()})
+        return ours
+
+    async def ends(self, tps: set[TP]) -> dict[TP, int]:
+        """End offsets as the broker knows them now."""
+        found = await self._ensure_consumer().end_offsets([TopicPartition(*tp) for tp in tps])
+        return {ensure_TP(tp): offset for tp, offset in found.items()}
+
+
+class Consumer(driver.Consumer):
+    """`app.lane` gives the sizes: chunk_records, chunks_in_flight."""
+
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.ledgers: dict[TP, Ledger] = {}
+        self.taken: dict[Chunk, float] = {}  # chunks an agent works on, since when (monotonic)
+        self.delivered_at = time.monotonic()
+        self._in_flight = 0
+        self._seek_back: set[TP] = set()
+        self._room = asyncio.Event()
+        self._idle = asyncio.Event()
+        super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- the keeper of chunks
+
+    def is_current(self, ledger: Ledger) -> bool:
+        return self.flow_active and self.ledgers.get(ledger.tp) is ledger
+
+    def on_taken(self, chunk: Chunk) -> None:
+        self.taken[chunk] = time.monotonic()
+
+    def on_done(self, chunk: Chunk) -> None:
+        del self.taken[chunk]
+        self._in_flight -= 1
+        self._room.set()
+        if not self.taken:
+            self._idle.set()
+
+    # -- positions
+
+    async def perform_seek(self) -> None:
+        starts = await self.positions()
+        self._forget()
+        self.ledgers = {tp: Ledger(tp, offset) for tp, offset in starts.items()}
+        self.delivered_at = time.monotonic()
+
+    def _forget(self) -> None:
+        self.ledgers = {}
+        self._seek_back.clear()
+        self._in_flight = len(self.taken)
+        self._room.set()
+
+    async def positions(self) -> dict[TP, int]:
+        """Committed offset, else beginning, of every assigned partition."""
+        found: dict[TP, int] = await self._thread.call_thread(self._thread.start_positions)
+        return found
+
+    async def ends(self) -> dict[TP, int]:
+        """End offsets of the partitions we own."""
+        ends: dict[TP, int] = await self._thread.call_thread(self._thread.ends, set(self.ledgers))
+        return ends
+
+    # -- fetch
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                await self._drain_once()
+        except asyncio.CancelledError:
+            if self.app.should_stop:
+                return  # else Faust's Fetcher takes a SIGTERM during a rebalance for a crash
+            raise
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                die(Exit.CONSUMER_FAILED, "the broker client stopped")
+        except Exception as error:
+            log.exception("fetch loop broke")
+            die(Exit.CONSUMER_FAILED, f"fetch loop: {error!r}")
+
+    async def _drain_once(self) -> None:
+        lane = self.app.lane  # type: ignore[attr-defined]
+        if not self.flow_active:
+            await _wait(self.can_resume_flow)
+            return
+        wanted = {tp for tp in self._get_active_partitions() if tp in self.ledgers and self.ledgers[tp].in_flight < PER_PARTITION}
+        if not wanted or self._in_flight >= lane.chunks_in_flight:  # an empty set would mean "all" to aiokafka
+            self._room.clear()
+            await _wait(self._room)
+            return
+        if self._seek_back:
+            back = {tp: self.ledgers[tp].next for tp in self._seek_back if tp in self.ledgers}
+            self._seek_back.clear()
+            await self._thread.call_thread(self._thread.seek_back, back)
+        for partition, records in (await self._getmany(wanted, POLL_SECONDS)).items():
+            await self._accept(ensure_TP(partition), records, lane.chunk_records)
+
+    async def _accept(self, tp: TP, records: Sequence[ConsumerRecord], size: int) -> None:
+        ledger = self.ledgers.get(tp)
+        if ledger is None:
+            return
+        if records[0].offset < ledger.next:  # fetched before a seek: trim what was delivered
+            records = [record for record in records if record.offset >= ledger.next]
+        if not self.flow_active or not records:
+            self._seek_back.add(tp)
+            return
+        first = records[0].offset
+        if first > ledger.next and ledger.probe != first:
+            ledger.probe = first
+            self._seek_back.add(tp)
+            return
+        for start in range(0, len(records), size):
+            if not self.flow_active or self.ledgers.get(tp) is not ledger:
+                self._seek_back.add(tp)
+                return
+            await self._deliver(ledger, records[start : start + size])
+
+    async def _deliver(self, ledger: Ledger, records: Sequence[ConsumerRecord]) -> None:
+        chunk = ledger.deliver(self, records)
+        self._in_flight += 1
+        self.delivered_at = time.monotonic()
+        last = records[-1]
+        message = ConsumerMessage(
+            last.topic, last.partition, last.offset, last.timestamp / 1000, last.timestamp_type, last.headers,
+            None, chunk,  # type: ignore[arg-type]  # Faust carries any object
+            None, None, None, ledger.tp, generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+        await self.callback(message)
+
+    def ack(self, message: Any) -> bool:
+        """Faust's own ack of a message: offsets are the ledger's business."""
+        message.acked = True
+        return True
+
+    # -- commit
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        ledgers = dict(self.ledgers)
+        wanted = {tp: ledger.committable for tp, ledger in ledgers.items() if ledger.committable > ledger.committed}
+        if not wanted:
+            return False
+        self.app.failpoints.hit("before_commit")  # type: ignore[attr-defined]
+        metrics = self.app.metrics  # type: ignore[attr-defined]
+        try:
+            done = await self._thread.call_thread(self._thread.commit_offsets, wanted)
+        except (CommitFailedError, IllegalStateError, KafkaError) as error:
+            metrics.commit_failures.inc()
+            log.warning("commit refused, to be tried again: %r", error)
+            return False
+        for tp, offset in done.items():
+            ledgers[tp].committed = max(ledgers[tp].committed, offset)
+        metrics.commits.inc()
+        return True
+
+    # -- rebalance and stop
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self.stop_flow()  # first: nothing new is taken
+        await self._quiesce()
+        await self.commit()  # stock code forgets the acks first and commits never
+        self._forget()
+        await super().on_partitions_revoked(revoked)
+
+    async def _quiesce(self) -> None:
+        """Waits for the chunks that agents have taken."""
+        deadline = time.monotonic() + self.app.conf.broker_session_timeout
+        while self.taken:
+            self._idle.clear()
+            await _wait(self._idle)
+            if time.monotonic() > deadline:
+                die(Exit.REVOKE_TIMED_OUT, f"{len(self.taken)} chunks in flight on a rebalance")
+
+    async def wait_empty(self) -> None:
+        await self._quiesce()
+        await self.commit()
+
+    async def on_stop(self) -> None:
+        self.stop_flow()
+        await self.wait_empty()
+        self._forget()
+
+
+async def _wait(event: Any, seconds: float = 0.5) -> None:
+    """Waits for an event, at most `seconds`: loops look at their stop flags in between."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        pass

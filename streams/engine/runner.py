@@ -1,0 +1,229 @@
+"""The one agent body: records in, decisions out, exactly once each.
+
+For each record of a chunk, in order: what was already applied is said again from the outbox; what a mark has seen is
+dropped; the rest is decided. Unreadable records and records on which `decide` crashes three times become dead letters,
+the case of the latter is quarantined, and the partition goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from aiokafka import ConsumerRecord
+from aiokafka.partitioner import murmur2
+from mode.utils.logging import get_logger
+
+from schemas.avro.dead_letter.event import DeadLetter
+from schemas.avro.outcome.event import Outcome
+from schemas.codec import Codec, codec
+from schemas.errors import InvalidPayload, Reason
+from schemas.realms import Realm
+from schemas.topics import DEAD_LETTERS, realm_of
+from streams.domain.core import Emit, Source
+from streams.engine.ledger import Chunk
+from streams.engine.metrics import WorkerMetrics
+from streams.engine.shipment import Changes
+from streams.engine.source import Src, src_of
+from streams.engine.table import Part, StateTable
+from streams.engine.value import NOTHING, QUARANTINED, Headers, Output, Value, pack, pack_output, unpack, unpack_outputs
+
+log = get_logger(__name__)
+LOOSE = b"\x00loose"  # holds the outbox of records that leave no state
+MARK = b"\x00mark:"  # one value for each source partition
+ATTEMPTS = 3
+
+
+class Processor(Protocol):
+    """What a lane does with a record; the pure core behind it."""
+
+    has_outbox: bool
+    co_partitioned: bool  # outputs go to the partition the input came from
+
+    def process(self, record: ConsumerRecord, source: Source, state: bytes) -> tuple[bytes, Sequence[Emit]]:
+        """(state after, effects). InvalidPayload when the record cannot be read. `state` b"": none."""
+        ...
+
+    def bury(self, record: ConsumerRecord, source: Source, state: bytes, reason: Reason) -> Sequence[Emit]:
+        """What else to say of a record that became a dead letter (positions from 3 on)."""
+        ...
+
+
+class Working:
+    """The table values that one chunk has read and changed."""
+
+    __slots__ = ("_part", "changed", "outboxes", "values")
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self.values: dict[bytes, Value] = {}
+        self.outboxes: dict[bytes, list[bytes]] = {}
+        self.changed: dict[bytes, None] = {}
+
+    def get(self, key: bytes) -> Value:
+        found = self.values.get(key)
+        if found is None:
+            found = self.values[key] = unpack(self._part.get(key))
+        return found
+
+    def put(self, key: bytes, version: int, flags: int, state: bytes, entries: Sequence[bytes]) -> None:
+        self.values[key] = Value(version, flags, state, self.get(key).outbox)
+        self.outboxes.setdefault(key, []).extend(entries)
+        self.changed[key] = None
+
+    def changes(self) -> Changes:
+        """Packed values; marks come last, so that a cut-off changelog never holds a mark without its state."""
+        packed = []
+        for key in sorted(self.changed, key=lambda k: k.startswith(MARK)):
+            value = self.values[key]
+            packed.append((key, pack(value.version, value.flags, value.state, value.outbox + b"".join(self.outboxes[key]))))
+        return packed
+
+
+class Runner:
+    """Decides chunks of one lane and hands what follows to the shipper."""
+
+    def __init__(
+        self,
+        lane: str,
+        processor: Processor,
+        table: StateTable | None,
+        ship: Callable[[Chunk, Changes, Sequence[tuple[int, Output]]], None],
+        metrics: WorkerMetrics,
+        partitions: int,
+        version: str,
+        use_marks: bool = True,
+    ) -> None:
+        self._lane = lane
+        self._processor = processor
+        self._table = table
+        self._ship = ship
+        self._metrics = metrics
+        self._partitions = partitions
+        self._version = version
+        self._use_marks = use_marks
+        self._codecs: dict[type[msgspec.Struct], Codec[Any]] = {}
+        self._answers: Counter[tuple[str, str]] = Counter()
+
+    def run(self, chunk: Chunk) -> None:
+        """Decides every record of a chunk that was taken."""
+        started = time.perf_counter()
+        table = self._table
+        part: Part = {} if table is None else table.parts[chunk.tp.partition]
+        work = Working(part)
+        outputs: list[tuple[int, Output]] = []
+        for record in chunk.records:
+            self._one(record, work, outputs)
+        changes = [] if table is None else work.changes()
+        part.update(changes)
+        self._metrics.chunk(chunk, time.perf_counter() - started)
+        self._metrics.tally(self._answers)
+        self._answers.clear()
+        self._ship(chunk, changes, outputs)
+
+    def _one(self, record: ConsumerRecord, work: Working, outputs: list[tuple[int, Output]]) -> None:
+        key, offset = record.key or b"", record.offset
+        source = Source(record.topic, record.partition, offset)
+        held = work.get(key) if self._processor.has_outbox else NOTHING
+        if self._processor.has_outbox and self._said_before(record, held, work, outputs):
+            return
+        src = src_of(record.headers) if self._use_marks and self._table is not None else None
+        if src and self._seen(src, offset, work):
+            self._metrics.dropped.inc()
+            return
+        state, flags, emits = self._decide(record, source, held)
+        sent = [self._output(record, source, emit) for emit in emits]
+        outputs += sent
+        if self._processor.has_outbox:
+            entries = [pack_output(output) for _, output in sent]
+            if state or flags:
+                work.put(key, offset, flags, state, entries)
+            else:
+                work.put(LOOSE, offset, 0, b"", entries)
+
+    def _said_before(self, record: ConsumerRecord, held: Value, work: Working, outputs: list[tuple[int, Output]]) -> bool:
+        """A replay after a crash: the state already holds this record; what it caused is sent again as it was."""
+        for value in (held, work.get(LOOSE)):
+            if value.version < record.offset:
+                continue
+            again = [output for output in unpack_outputs(value.outbox) if output.offset == record.offset]
+            if again or value is held:
+                outputs += [(self._target(record, output.key), output) for output in again]
+                self._metrics.replayed.inc()
+                return True
+        return False
+
+    def _seen(self, src: Src, offset: int, work: Working) -> bool:
+        """Whether the mark of the source partition is at or above this record; else it moves up."""
+        key = MARK + f"{src.topic}:{src.partition}".encode()
+        at = src.offset << 8 | src.position
+        held = work.get(key)
+        if held.state and at <= int.from_bytes(held.state, "big"):
+            return True
+        work.put(key, offset, 0, at.to_bytes(9, "big"), ())
+        return False
+
+    def _decide(self, record: ConsumerRecord, source: Source, held: Value) -> tuple[bytes, int, Sequence[Emit]]:
+        if held.flags & QUARANTINED and not any(name == "replay" for name, _ in record.headers):
+            return held.state, held.flags, self._dead(record, source, held.state, Reason.QUARANTINED, "the case is quarantined")
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                state, emits = self._processor.process(record, source, held.state)
+                return state, 0, emits
+            except InvalidPayload as error:
+                return held.state, held.flags, self._dead(record, source, held.state, error.reason, error.detail)
+            except Exception as error:
+                log.exception("decide crashed (attempt %d) on %s", attempt, source)
+                crash = f"{type(error).__name__}: {error}"
+        self._metrics.quarantined.inc()
+        return held.state, QUARANTINED, self._dead(record, source, held.state, Reason.DECIDE_CRASHED, crash)
+
+    def _dead(self, record: ConsumerRecord, source: Source, state: bytes, reason: Reason, detail: str) -> Sequence[Emit]:
+        self._metrics.dead_letters.labels(reason=reason.value).inc()
+        realm = realm_of(record.topic)
+        letter = DeadLetter(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            realm=realm.value,
+            key=record.key,
+            value=record.value,
+            reason=reason.value,
+            detail=detail[:500],
+            code_version=self._version,
+            lane=self._lane,
+            received_at=record.timestamp,
+            src_topic=source.topic,
+            src_partition=source.partition,
+            src_offset=source.offset,
+            src_position=2,
+        )
+        letter_key = (record.key or b"").decode("utf-8", "replace")
+        return (Emit(DEAD_LETTERS, realm.value, letter_key, letter, 2), *self._processor.bury(record, source, state, reason))
+
+    def _output(self, record: ConsumerRecord, source: Source, emit: Emit) -> tuple[int, Output]:
+        kind = type(emit.record)
+        if isinstance(emit.record, Outcome):
+            self._answers[emit.record.outcome, emit.record.reason] += 1
+        writer = self._codecs.get(kind)
+        if writer is None:
+            writer = self._codecs[kind] = codec(kind)
+        headers: Headers = [
+            Src(*source, emit.position).header(),
+            ("ce_specversion", b"1.0"),
+            ("ce_type", f"liandong.{writer.name}".encode()),
+            ("ce_source", f"/liandong/{self._lane}".encode()),
+            ("ce_id", f"{source.topic}:{source.partition}:{source.offset}:{emit.position}".encode()),
+        ]
+        headers += [(name, content) for name, content in record.headers if name == "traceparent"]
+        topic = emit.topic.in_realm(Realm(emit.realm))
+        output = Output(source.offset, record.timestamp, topic, emit.key.encode(), writer.encode(emit.record), headers)
+        return self._target(record, output.key), output
+
+    def _target(self, record: ConsumerRecord, key: bytes | None) -> int:
+        if self._processor.co_partitioned:
+            return int(record.partition)
+        return int((murmur2(key or b"") & 0x7FFFFFFF) % self._partitions)
