@@ -17,7 +17,7 @@ ACCEPTED = HTTPStatus.ACCEPTED.value
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
-    """Of a case: case_number, event_id. Of a desk's command: command_id. The same for every repeat."""
+    """The same for every repeat. case_number: not for a desk's command."""
 
     case_id: str
     command_id: str
@@ -27,11 +27,17 @@ class Answer(msgspec.Struct, omit_defaults=True):
     personal_data: str = ""  # "erased": reporter, note and address were left out, the case's personal data has been erased
 
 
-class LineAnswer(Answer, omit_defaults=True, kw_only=True):
+class LineAnswer(msgspec.Struct, omit_defaults=True):
     """Of a line of a batch that was accepted."""
 
     line: int
-    status: int = msgspec.field()
+    status: int
+    case_id: str
+    command_id: str
+    event_id: str
+    status_url: str
+    case_number: str = ""
+    personal_data: str = ""
 
 
 class LineProblem(msgspec.Struct):
@@ -58,7 +64,7 @@ def single(delivered: Delivered) -> Response:
 def line_of(number: int, delivered: Delivered) -> LineAnswer | LineProblem:
     if isinstance(delivered.fate, Unavailable):
         return problem_line(number, unavailable(delivered.fate.detail))
-    return LineAnswer(*_fields(delivered), line=number, status=ACCEPTED)
+    return LineAnswer(number, ACCEPTED, *_fields(delivered))
 
 
 def problem_line(number: int, problem: Problem) -> LineProblem:

@@ -17,6 +17,7 @@ from services.gateway.limits import RateLimit
 from services.gateway.problems import Problem, refused, too_large
 
 CHUNK = 500  # lines judged without a pause: about 20 ms
+UNDER_WAY = 8  # chunks of one request that wait for Kafka; then the next is read
 Numbered = tuple[int, bytes]
 Judge = Callable[[bytes, Context], Accepted]
 Result = LineAnswer | LineProblem
@@ -55,6 +56,8 @@ class Batch:
             except Problem as problem:
                 self.refuse(number, problem)
         if accepted:
+            if len(self._sent) >= UNDER_WAY:
+                await self._sent[-UNDER_WAY][1]
             self._sent.append((numbers, await self._acceptor.enqueue(accepted, self._context.realm, self._trace)))
 
     def refuse(self, number: int, problem: Problem) -> None:
