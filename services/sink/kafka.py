@@ -130,4 +130,3 @@ async def _read_ranges(consumer: AIOKafkaConsumer, ranges: Ranges) -> dict[Place
 async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[Place, tuple[int, str]]) -> None:
     """One atomic commit of all these partitions. KafkaError when the broker refuses or is away."""
     await consumer.commit({TopicPartition(*place): meta for place, meta in offsets.items()})
-

@@ -63,7 +63,7 @@ class SinkStream:
         self.gate = asyncio.Lock()
         self.standing: dict[Place, int] = {}
         self.newest: dict[Realm, int] = {}  # record time of the newest row of this run, UTC ms
-        self.block = 0
+        self.whole = 0  # newest block that is whole in every table
         self.ready = asyncio.Event()
         self.failing = ""  # why the warehouse or Kafka is being waited for; "" when all is well
         self._warehouse = warehouse
@@ -73,7 +73,7 @@ class SinkStream:
         self._options = options
         self._schemas = [v.id for v in registry.versions() if v.name == stream.type]
         self._log: Any = structlog.get_logger("sink").bind(stream=stream.name)
-        self._previous = 0
+        self._block = self._previous = 0
         self._open: dict[Place, Intent] = {}
 
     async def serve(self) -> None:
@@ -84,7 +84,8 @@ class SinkStream:
         start = await recovery.run(await self._topics.commits())
         metrics.REPAIRS.labels(self.stream.name).inc(start.repairs)
         self._log.info("begin", note=start.note, block=start.block, repairs=start.repairs)
-        self.block, self._previous = start.block, start.previous
+        self._block = self.whole = start.block
+        self._previous = start.previous
         self._consumer = await self._topics.reader(places, start.positions)
         for place in places:
             start.positions.setdefault(place, await self._consumer.position(TopicPartition(*place)))
@@ -97,6 +98,10 @@ class SinkStream:
         finally:
             await self._consumer.stop()
             await self._letters.close()
+
+    def report(self) -> dict[str, Any]:
+        """For /health: where the stream stands in words and numbers."""
+        return {"ready": self.ready.is_set(), "block": self.whole, "failing": self.failing}
 
     def lag(self, realm: Realm) -> int:
         """Records of this realm in Kafka and not yet in the tables, as far as the last fetches told."""
@@ -171,14 +176,14 @@ class SinkStream:
         self.standing.update({place: end for place, (_, end) in block.ranges.items()})
 
     def _number(self, block: Block) -> _Numbered:
-        number, previous = self.block + 1, self._previous
+        number, previous = self._block + 1, self._previous
         built = container.build(block.schema_id, number, block.month, block.rows)
         share = Intent(0, 0, number, previous, len(block.rows), len(block.ranges), block.digest, {}, {})
         intents = {
             place: replace(share, start=start, end=end, before=block.before[place], after=block.after[place])
             for place, (start, end) in block.ranges.items()
         }
-        self.block = self._previous = number
+        self._block = self._previous = number
         return _Numbered(block, number, built, intents)
 
     async def _insert(self, numbered: _Numbered) -> None:
@@ -195,6 +200,7 @@ class SinkStream:
                 await self._make_whole(numbered, error)
             self._options.failpoints.hit("sink_after_insert")
             self._advance(numbered.block)
+            self.whole = numbered.number
         self._observe(numbered, time.monotonic() - began)
 
     async def _make_whole(self, numbered: _Numbered, error: WarehouseError) -> None:
@@ -278,4 +284,3 @@ class SinkStream:
             if attempt:
                 self.failing = ""
             return
-

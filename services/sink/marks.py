@@ -28,7 +28,7 @@ def header(topic: str, partition: int, offset: int, position: int) -> tuple[str,
 
 
 def encode(marks: Marks) -> str:
-    """"incident.commands:3=120.0,…", sorted, so equal marks give equal text."""
+    """ "incident.commands:3=120.0,…", sorted, so equal marks give equal text."""
     return ",".join(f"{source}={offset}.{position}" for source, (offset, position) in sorted(marks.items()))
 
 

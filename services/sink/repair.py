@@ -79,9 +79,7 @@ class View:
         name = f"{rollup}_mv"
         where = f"database = '{DATABASE}' AND"
         text = scalar(handle, f"SELECT as_select FROM system.tables WHERE {where} name = {{name:String}}", {"name": name})
-        columns = handle.rows(
-            f"SELECT name FROM system.columns WHERE {where} table = {{name:String}} ORDER BY position", {"name": name}
-        )
+        columns = handle.rows(f"SELECT name FROM system.columns WHERE {where} table = {{name:String}} ORDER BY position", {"name": name})
         return cls(tuple(row["name"] for row in columns), str(text), f"{DATABASE}.{stream.inlet}")
 
     def select(self, source: str) -> str:

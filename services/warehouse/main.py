@@ -1,0 +1,102 @@
+"""The warehouse process: owns the embedded engine, runs the sink and serves the read port."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from services.http import serve_http
+from services.keys import KeyStore
+from services.process import Process
+from services.sink import metrics, repair
+from services.sink.kafka import Topics
+from services.sink.loop import Options, SinkStream
+from services.sink.streams import STREAMS, Stream
+from services.warehouse.backend import Warehouse, WarehouseError, open_warehouse
+from services.warehouse.migrate import migrate
+from services.warehouse.read_port import metrics as read_metrics
+from services.warehouse.read_port.app import build_app
+from services.warehouse.read_port.ask import Questions
+from services.warehouse.read_port.scope import Gatekeeper
+
+READERS = 4
+THREADS = 16  # the sink's streams, each in one call at a time, with room to spare
+READY_SECONDS = 30.0  # reads are served even when Kafka stays away longer
+AWAY_SECONDS = 2.0
+MID_INSERT = "sink_in_insert"
+
+
+async def serve(process: Process) -> None:
+    """Migrates, starts the streams, serves reads till the process is told to stop."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    metrics.register(process.registry)
+    read_metrics.register(process.registry)
+    warehouse = await _opened(process)
+    for name in await asyncio.to_thread(migrate, warehouse):
+        process.log.info("migrated", migration=name)
+    settings = process.settings
+    options = Options(process.failpoints, during_insert=_mid_insert(process, warehouse))
+    streams = {
+        stream.name: SinkStream(stream, warehouse, Topics(settings.bootstrap, stream, settings.realm_list), process.stop, options)
+        for stream in STREAMS
+    }
+    process.health(lambda: {"ok": not any(s.failing for s in streams.values()), "streams": {n: s.report() for n, s in streams.items()}})
+    questions = Questions(warehouse, READERS)
+    app = build_app(questions, Gatekeeper(KeyStore(settings.keys_file), settings.realm_list), streams)
+    storing = [asyncio.create_task(stream.serve()) for stream in streams.values()]
+    await _first_of(process, storing, [asyncio.create_task(_all_ready(list(streams.values())))])
+    serving = asyncio.create_task(serve_http(process, app, settings.read_port))
+    try:
+        await asyncio.wait([serving, *storing], return_when=asyncio.FIRST_EXCEPTION)
+        for task in [serving, *storing]:
+            if task.done():
+                task.result()
+    finally:
+        process.request_stop()
+        await asyncio.gather(serving, *storing, return_exceptions=True)
+        questions.close()
+        await asyncio.to_thread(warehouse.close)
+
+
+async def _opened(process: Process) -> Warehouse:
+    """Waits for a server that is away; the embedded engine opens at once or not at all."""
+    while True:
+        try:
+            return await asyncio.to_thread(open_warehouse, process.settings.warehouse_dir, process.settings.clickhouse_url, READERS)
+        except WarehouseError as error:
+            if not process.settings.clickhouse_url or process.stop.is_set():
+                raise
+            process.log.warning("ClickHouse does not answer", error=str(error)[:200])
+            await asyncio.sleep(AWAY_SECONDS)
+
+
+async def _all_ready(streams: list[SinkStream]) -> None:
+    for stream in streams:
+        await stream.ready.wait()
+
+
+async def _first_of(process: Process, storing: list[asyncio.Task[None]], ready: list[asyncio.Task[None]]) -> None:
+    """Till all streams stand, one of them failed, or it takes too long to keep readers waiting."""
+    stopping = asyncio.create_task(process.stop.wait())
+    await asyncio.wait([*storing, *ready, stopping], timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    for task in [*ready, stopping]:
+        task.cancel()
+
+
+def _mid_insert(process: Process, warehouse: Warehouse) -> Callable[[Stream, int, int], None] | None:
+    """Tests only: a thread that waits till the facts of a block are there, while its views may not be, and hits the failpoint."""
+    if MID_INSERT not in process.settings.failpoint:
+        return None
+
+    def watch(stream: Stream, block: int, rows: int) -> None:
+        def wait() -> None:
+            with warehouse.reader() as handle:
+                while repair.rows_of(handle, stream, block) < rows:
+                    pass
+            process.failpoints.hit(MID_INSERT)
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    return watch

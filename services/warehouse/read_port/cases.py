@@ -1,0 +1,156 @@
+"""Cases, timelines, commands and work lists."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+import time
+import uuid
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from schemas import ids
+from schemas.divisions import LEVELS, display_name
+from schemas.event_types import event_types
+from schemas.principals import Kind, Principal
+from schemas.realms import Realm
+from services.warehouse.backend import Row
+from services.warehouse.read_port.ask import Questions
+from services.warehouse.read_port.scope import Gatekeeper, known, not_found, prefix_of
+
+WAIT_SECONDS = 2.0
+POLL_SECONDS = 0.1
+PAGE = 50
+MAX_PAGE = 500
+FIRST = (0, 0, "")  # before every rank, time and id
+PLAIN_ID = re.compile(r"^[0-9A-Za-z_.-]{1,80}$")
+
+
+def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
+    router = APIRouter()
+
+    async def case_of(case: str, principal: Principal, realm: Realm) -> Row:
+        row = await find_case(questions, realm, case)
+        if row is None or not principal.may_read_case(row["division"], row["producer"]):
+            raise not_found()
+        return row
+
+    @router.get("/v1/cases/{case}")
+    async def read_case(case: str, request: Request, min_seq: int = 0) -> Any:
+        """A case by id or case number. With `min_seq`: waits up to two seconds for what you wrote, then says "pending"."""
+        principal, realm = gate.who(request)
+        row = await _seen(questions, realm, case, min_seq)
+        if row is None or not principal.may_read_case(row["division"], row["producer"]):
+            raise not_found()
+        if row["seq"] < min_seq:
+            return {"status": "pending", "seq": row["seq"]}
+        return _named(row)
+
+    @router.get("/v1/cases/{case}/timeline")
+    async def read_timeline(case: str, request: Request, after: int = 0, limit: int = PAGE) -> Any:
+        """What happened to a case, in order. `next`: value of `after` for the next page, or null."""
+        principal, realm = gate.who(request)
+        row = await case_of(case, principal, realm)
+        size = max(1, min(limit, MAX_PAGE))
+        events = await questions.ask("timeline", realm=realm.value, case_id=row["case_id"], after=after, limit=size + 1)
+        page = events[:size]
+        return {"case_id": row["case_id"], "events": page, "next": page[-1]["seq"] if len(events) > size else None}
+
+    @router.get("/v1/commands/{command}")
+    async def read_command(command: str, request: Request) -> Any:
+        """How a command ended. Unknown here can mean: not yet stored."""
+        principal, realm = gate.who(request)
+        if not PLAIN_ID.match(command):
+            raise not_found()
+        rows = await questions.ask("command", realm=realm.value, command_id=command)
+        if not rows or not (rows[0]["producer"] == principal.id or principal.may_read_case(rows[0]["division"], rows[0]["producer"])):
+            raise not_found()
+        first = rows[0]
+        return {"status": first.pop("outcome"), **first, "answers": len(rows)}
+
+    @router.get("/v1/desks/{division}/{level}/work")
+    async def read_work(division: str, level: str, request: Request, after: str = "", limit: int = PAGE) -> Any:
+        """Open cases the desks of this level hold in a division: most serious first, then oldest. `next`: value of `after`."""
+        principal, realm = gate.who(request)
+        if principal.kind not in (Kind.DESK, Kind.ADMIN) or not known(division) or not principal.covers(division) or level not in LEVELS:
+            raise not_found()
+        size = max(1, min(limit, MAX_PAGE))
+        rank, opened, case_id = _unfold(after)
+        rows = await questions.ask(
+            "desk_work",
+            realm=realm.value,
+            prefix=prefix_of(division),
+            level=level,
+            rank=rank,
+            opened=opened,
+            case_id=case_id,
+            limit=size + 1,
+        )
+        page = rows[:size]
+        follows = _fold(page[-1]) if len(rows) > size else None
+        return JSONResponse({"division": division, "level": level, "items": [_work_item(row) for row in page], "next": follows})
+
+    return router
+
+
+async def find_case(questions: Questions, realm: Realm, case: str) -> Row | None:
+    """By case id or case number; None when there is none."""
+    number = case.upper() if ids.is_case_number(case) else ""
+    if number:
+        low, high = _ids_of(number)
+    elif PLAIN_ID.match(case):
+        low = high = case
+    else:
+        return None
+    rows = await questions.ask("case_by_id", realm=realm.value, low=low, high=high, number=number)
+    return rows[0] if rows else None
+
+
+def _ids_of(number: str) -> tuple[str, str]:
+    """The range of case ids a case number can mean: its short code is their first 35 bits."""
+    short = 0
+    for character in number.split("-")[2][:7]:
+        short = short * 32 + ids.ALPHABET.index(character)
+    return str(uuid.UUID(int=short << 93)), str(uuid.UUID(int=(short << 93) + (1 << 93) - 1))
+
+
+async def _seen(questions: Questions, realm: Realm, case: str, min_seq: int) -> Row | None:
+    deadline = time.monotonic() + (WAIT_SECONDS if min_seq > 0 else 0)
+    while True:
+        row = await find_case(questions, realm, case)
+        if (row and row["seq"] >= min_seq) or time.monotonic() >= deadline:
+            return row
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _named(row: Row) -> Row:
+    types = event_types()
+    kind = types[row["type"]].name_zh if row["type"] in types else row["type"]
+    place = display_name(row["division"]) if known(row["division"]) else row["division"]
+    return row | {"type_name": kind, "division_name": place}
+
+
+def _work_item(row: Row) -> Row:
+    shown = {name: value for name, value in row.items() if name not in ("rank", "opened")}
+    return _named(shown | {"opened_at": row["opened"]})
+
+
+def _fold(row: Row) -> str:
+    text = json.dumps([row["rank"], row["opened"], row["case_id"]], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _unfold(cursor: str) -> tuple[int, int, str]:
+    if not cursor:
+        return FIRST
+    try:
+        rank, opened, case_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return int(rank), int(opened), str(case_id)
+    except (ValueError, TypeError, binascii.Error):
+        raise not_found() from None

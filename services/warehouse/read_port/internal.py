@@ -1,0 +1,94 @@
+"""Routes for the platform itself: ciphertexts for the gateway, dead letters and reconciliation for the command line."""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from schemas.principals import Kind
+from services.sink.loop import SinkStream
+from services.warehouse import accounts
+from services.warehouse.read_port.ask import Questions
+from services.warehouse.read_port.cases import MAX_PAGE, find_case
+from services.warehouse.read_port.scope import Gatekeeper, Problem, not_found
+
+
+def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> APIRouter:
+    router = APIRouter(prefix="/internal")
+
+    @router.get("/cases/{case}/sealed")
+    async def sealed(case: str, request: Request) -> Any:
+        """Ciphertexts of a case, and who handles it: the gateway checks the desk and holds the keys."""
+        principal, realm = gate.who(request)
+        row = await find_case(questions, realm, case)
+        if row is None or principal.kind not in (Kind.DESK, Kind.ADMIN) or not principal.covers(row["division"]):
+            raise not_found()
+        found = await questions.ask("sealed", realm=realm.value, case_id=row["case_id"])
+        return {"case_id": row["case_id"], "division": row["division"], "holder_level": row["holder_level"], "sealed": found}
+
+    @router.get("/dead-letters")
+    async def dead_letters(
+        request: Request, *, reason: str = "", id: str = "", after: str = "", limit: int = 100, bytes: bool = False
+    ) -> Any:
+        """Dead letters of the realm, keyset pages; `bytes` adds key and value in base64."""
+        realm = gate.admin(request)
+        size = max(1, min(limit, MAX_PAGE))
+        part, off = _place(id)
+        after_part, after_off = _place(after)
+        rows = await questions.ask(
+            "dead_letters", realm=realm.value, reason=reason, part=part, off=off, after_part=after_part, after_off=after_off,
+            bytes=bytes, limit=size + 1,
+        )  # fmt: skip
+        page = rows[:size]
+        reasons = await questions.ask("dead_letter_reasons", realm=realm.value)
+        return {"letters": page, "next": page[-1]["id"] if len(rows) > size else None, "reasons": reasons}
+
+    @router.get("/reconcile")
+    async def reconcile(request: Request, cut: str = "") -> Any:
+        """What the tables hold of commands before the cut ("0:120,1:95": offset of incident.commands by partition)."""
+        realm = gate.admin(request)
+        until = _cut(cut)
+        stored = await questions.run(lambda handle: accounts.held(handle, realm, until))
+        waiting = {s.stream.name: s.lag(realm) if s.ready.is_set() else -1 for s in sinks}
+        return {"realm": realm.value, **stored, "waiting": waiting, "failing": [s.failing for s in sinks if s.failing]}
+
+    @router.get("/reconcile/rollups")
+    async def reconcile_rollups(request: Request) -> Any:
+        """Rollups that are not a recount of their facts; each stream stands still while it is counted."""
+        realm = gate.admin(request)
+        found: dict[str, Any] = {}
+        for sink in sinks:
+            if sink.stream.rollups:
+                async with sink.gate:
+                    found |= await questions.run(partial(accounts.rollup_mismatches, stream=sink.stream, realm=realm))
+        return {"rollups": found}
+
+    @router.get("/reconcile/{partition}")
+    async def reconcile_partition(partition: int, request: Request, cut: int = 0) -> Any:
+        """Every outcome and fact of one partition before the cut: asked only where a sum differs."""
+        realm = gate.admin(request)
+        return await questions.run(lambda handle: accounts.detail(handle, realm, partition, cut))
+
+    return router
+
+
+def _cut(text: str) -> dict[int, int]:
+    """Raises Problem 400."""
+    pairs = [part.partition(":") for part in filter(None, text.split(","))]
+    if not all(part.isdigit() and end.isdigit() for part, _, end in pairs):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"not a vector of offsets: {text[:40]!r}")
+    return {int(part): int(end) for part, _, end in pairs}
+
+
+def _place(text: str) -> tuple[int, int]:
+    """ "3-120" → partition 3, offset 120; "" → (-1, 0). Raises Problem 400."""
+    if not text:
+        return -1, 0
+    part, _, off = text.partition("-")
+    if not (part.isdigit() and off.isdigit()):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"not the id of a dead letter: {text[:40]!r}")
+    return int(part), int(off)
