@@ -27,13 +27,12 @@ class Codec(Generic[T]):
         self._schema = newest.parsed
         self._head = HEADER.pack(0, newest.id)
         self._writers = {v.id: v.parsed for v in registry.versions() if v.name == name}
-        self._fields = cls.__struct_fields__
 
     def encode(self, record: T) -> bytes:
         """Framed bytes. Equal records give equal bytes."""
         out = io.BytesIO()
         out.write(self._head)
-        fastavro.schemaless_writer(out, self._schema, {f: getattr(record, f) for f in self._fields})
+        fastavro.schemaless_writer(out, self._schema, msgspec.structs.asdict(record))
         return out.getvalue()
 
     def decode(self, value: bytes | None) -> T:

@@ -21,14 +21,14 @@ class Record(msgspec.Struct, frozen=True):
     timestamp: int | None = None
 
 
-class Acked(msgspec.Struct, frozen=True):
+class Acked(msgspec.Struct, frozen=True, gc=False):
     """Kafka has the record on all in-sync replicas."""
 
     partition: int
     offset: int
 
 
-class Unavailable(msgspec.Struct, frozen=True):
+class Unavailable(msgspec.Struct, frozen=True, gc=False):
     """No acknowledgement in time. The record may still arrive; a repeat carries the same ids and is harmless."""
 
     detail: str

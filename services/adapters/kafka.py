@@ -56,7 +56,9 @@ class KafkaProducer:
             sending.fail_rest(AWAY)
             return sending.answer
         try:
-            queues = self._partitions.get(topic) or await asyncio.wait_for(self._queues(topic), self._deadline)
+            queues = self._partitions.get(topic)
+            if queues is None:
+                queues = await asyncio.wait_for(self._queues(topic), self._deadline)
         except FAILURES as error:
             sending.fail_rest(f"Kafka can't be reached: {error!r}")
             return sending.answer

@@ -12,7 +12,7 @@ KEEP_MS = 10 * 60_000
 MAX_ENTRIES = 50_000
 
 
-class Pending(msgspec.Struct, frozen=True):
+class Pending(msgspec.Struct, frozen=True, gc=False):
     """One accepted command."""
 
     case_id: str
@@ -25,38 +25,44 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class PendingMemory:
-    """The newest MAX_ENTRIES accepted commands by command, case and case number; entries end after KEEP_MS."""
+    """Accepted commands by command, case and case number: at least the newest MAX_ENTRIES / 2, for at most KEEP_MS.
+
+    Two generations: when the young one is full it becomes the old one, and the old one is dropped whole.
+    """
 
     def __init__(self, clock: Callable[[], int], limit: int = MAX_ENTRIES) -> None:
         self._clock = clock
-        self._limit = limit
-        self._commands: dict[str, Pending] = {}
-        self._cases: dict[str, Pending] = {}
+        self._half = limit // 2
+        self._young = _Generation()
+        self._old = _Generation()
 
     def remember(self, accepted: Accepted, now: int) -> None:
         command = accepted.command
         entry = Pending(
             command.case_id, command.command_id, accepted.case_number, command.realm, accepted.division, command.producer, now
         )
-        self._commands[entry.command_id] = entry
+        if len(self._young.commands) >= self._half:
+            self._old, self._young = self._young, _Generation()
+        self._young.commands[entry.command_id] = entry
         if entry.case_number:
-            self._cases[entry.case_id] = entry
-            self._cases[entry.case_number] = entry
-        while len(self._commands) > self._limit:
-            oldest = self._commands.pop(next(iter(self._commands)))
-            for name in (oldest.case_id, oldest.case_number):
-                if self._cases.get(name) is oldest:
-                    del self._cases[name]
+            self._young.cases[entry.case_id] = entry
+            self._young.cases[entry.case_number] = entry
 
     def command(self, command_id: str) -> Pending | None:
-        return self._fresh(self._commands.get(command_id))
+        return self._fresh(self._young.commands.get(command_id) or self._old.commands.get(command_id))
 
     def case(self, case: str) -> Pending | None:
         """`case`: case id or case number. Only cases whose capture or observation went through here."""
-        return self._fresh(self._cases.get(case))
+        return self._fresh(self._young.cases.get(case) or self._old.cases.get(case))
 
     def __len__(self) -> int:
-        return len(self._commands)
+        return len(self._young.commands) + len(self._old.commands)
 
     def _fresh(self, entry: Pending | None) -> Pending | None:
         return entry if entry is not None and self._clock() - entry.accepted_at < KEEP_MS else None
+
+
+class _Generation:
+    def __init__(self) -> None:
+        self.commands: dict[str, Pending] = {}
+        self.cases: dict[str, Pending] = {}
