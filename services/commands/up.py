@@ -15,7 +15,7 @@ import typer
 
 from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json
 from services.commands.progress import Progress
-from services.embedded.spawn import tail
+from services.embedded.loglines import last_words
 from services.embedded.state import read_state
 from services.settings import Settings, load
 
@@ -101,7 +101,7 @@ def _detached(settings: Settings, as_json: bool, argv: list[str]) -> None:
     with log.open("rb") as file:
         file.seek(start)
         said = file.read().decode("utf-8", "replace")
-    reason = said[said.rfind("liandong: ") + len("liandong: ") :] if "liandong: " in said else tail(log)
+    reason = said[said.rfind("liandong: ") + len("liandong: ") :] if "liandong: " in said else last_words(log)
     end(reason.strip() or f"it ended with {child.returncode}; see {log}")
 
 

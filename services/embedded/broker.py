@@ -21,8 +21,9 @@ from typing import Any, TypeVar
 
 from services.embedded.jars import KAFKA_FILES, ensure_jars
 from services.embedded.java import Java, find_java
+from services.embedded.loglines import last_words
 from services.embedded.ports import answers, free_port, is_free
-from services.embedded.spawn import spawn, tail
+from services.embedded.spawn import spawn
 
 T = TypeVar("T")
 
@@ -184,11 +185,11 @@ class Broker:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                raise BrokerError(f"the broker ended while starting; its log says:\n{tail(self.log)}")
+                raise BrokerError(f"the broker ended while starting; its log says:\n{last_words(self.log)}")
             if _wait_for(self.is_ours()):
                 return
             time.sleep(0.05)
-        raise BrokerError(f"the broker doesn't answer on {self.bootstrap} after {seconds:g} s; its log says:\n{tail(self.log)}")
+        raise BrokerError(f"the broker doesn't answer on {self.bootstrap} after {seconds:g} s; its log says:\n{last_words(self.log)}")
 
 
 async def cluster_id_at(bootstrap: str) -> str:

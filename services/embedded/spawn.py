@@ -43,15 +43,3 @@ def _die_with(parent: int) -> Callable[[], None] | None:
             os._exit(1)
 
     return in_child
-
-
-def tail(log: Path, lines: int = 15) -> str:
-    """The last `lines` of a log file; empty if there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 64_000))
-            text = file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import signal
 import subprocess
 import time
@@ -15,13 +17,15 @@ from typing import Any, Protocol
 import structlog
 
 from services.embedded import metrics
-from services.embedded.spawn import spawn, tail
+from services.embedded.loglines import last_words
+from services.embedded.spawn import spawn
 from services.embedded.state import ChildState, created_at, write_state
 from services.settings import Settings
 
 POLL = 0.05  # s between looks at the children
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s of back-off: doubled after every end, reset after CALM
 CALM = 60.0  # s of being ready after which earlier ends are forgotten
+LOG_BYTES, LOG_LOOK = 32_000_000, 60.0  # size at which a log is moved to NAME.log.1, and s between looks
 EARLY_ENDS = 3  # ends before the first readiness after which a start is given up
 
 
@@ -66,6 +70,7 @@ class Supervisor:
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None], seconds: float = 180.0) -> None:
         """Starts all, calls `on_ready` once, keeps them running till `stop`. Raises StartError. Always ends every child."""
         keepers = [asyncio.create_task(self._guarded(spec)) for spec in self._specs]
+        keepers.append(asyncio.create_task(self._trim_logs()))
         stopped, broken = asyncio.create_task(stop.wait()), asyncio.create_task(self._broken.wait())
         ends: set[asyncio.Future[Any]] = {stopped, broken}
         try:
@@ -185,6 +190,15 @@ class Supervisor:
         self._states[name].last_exit, self._states[name].pid = process.returncode, 0
         self._changed(name, "stopped")
 
+    async def _trim_logs(self) -> None:
+        """Bounds the logs of a platform that runs for months. Children append, so an emptied file simply goes on."""
+        while True:
+            for log in self._settings.logs_dir.glob("*.log"):
+                if log.stat().st_size > LOG_BYTES:
+                    await asyncio.to_thread(shutil.copyfile, log, log.with_suffix(".log.1"))
+                    os.truncate(log, 0)
+            await asyncio.sleep(LOG_LOOK)
+
     def _changed(self, name: str, what: str) -> None:
         state = self._states[name]
         if state.state != what:
@@ -205,4 +219,4 @@ class Supervisor:
 
     def _tail(self, name: str) -> str:
         log = self._log_file(name)
-        return f"Last lines of {log}:\n{tail(log)}"
+        return f"Last lines of {log}:\n{last_words(log)}"
