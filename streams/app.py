@@ -160,8 +160,7 @@ def _watch(app: App, settings: WorkerSettings, on_ready: Callable[[], None]) -> 
         Watchdog(app, asyncio.get_running_loop(), settings.limits).start()
         consumer: Any = app.consumer
         assert isinstance(consumer, Consumer)
-        while not (app.should_stop or (consumer.flow_active and consumer.ledgers)):
-            await asyncio.sleep(0.02)
+        await consumer.positioned.wait()
         on_ready()
         await probe(app, settings.limits)
 

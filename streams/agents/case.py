@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from aiokafka import ConsumerRecord
@@ -37,10 +38,8 @@ class CaseProcessor:
     def bury(self, record: ConsumerRecord, source: Source, state: bytes, reason: Reason) -> Sequence[Emit]:
         """Every command has an outcome, a dead one too; what cannot be read is left empty."""
         command = None
-        try:
+        with contextlib.suppress(InvalidPayload):
             command = self._commands.decode(record.value)
-        except InvalidPayload:
-            pass
         realm = realm_of(record.topic)
         key = command.case_id if command else (record.key or b"").decode("utf-8", "replace")
         outcome = Outcome(

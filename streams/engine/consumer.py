@@ -8,6 +8,7 @@ in flight is left out of the fetch.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -103,7 +104,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledgers: dict[TP, Ledger] = {}
         self.taken: dict[Chunk, float] = {}  # chunks an agent works on, since when (monotonic)
-        self.delivered_at = time.monotonic()
+        self.positioned = asyncio.Event()  # set once partitions are owned and sought
         self._in_flight = 0
         self._seek_back: set[TP] = set()
         self._room = asyncio.Event()
@@ -134,7 +135,7 @@ class Consumer(driver.Consumer):
         starts = await self.positions()
         self._forget()
         self.ledgers = {tp: Ledger(tp, offset) for tp, offset in starts.items()}
-        self.delivered_at = time.monotonic()
+        self.positioned.set()
 
     def _forget(self) -> None:
         self.ledgers = {}
@@ -209,7 +210,6 @@ class Consumer(driver.Consumer):
     async def _deliver(self, ledger: Ledger, records: Sequence[ConsumerRecord]) -> None:
         chunk = ledger.deliver(self, records)
         self._in_flight += 1
-        self.delivered_at = time.monotonic()
         last = records[-1]
         message = ConsumerMessage(
             last.topic, last.partition, last.offset, last.timestamp / 1000, last.timestamp_type, last.headers,
@@ -273,7 +273,5 @@ class Consumer(driver.Consumer):
 
 async def _wait(event: Any, seconds: float = 0.5) -> None:
     """Waits for an event, at most `seconds`: loops look at their stop flags in between."""
-    try:
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        pass

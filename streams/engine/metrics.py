@@ -16,7 +16,8 @@ class WorkerMetrics:
     def __init__(self, registry: CollectorRegistry, lane: str) -> None:
         self._lane = lane
         self._records = Counter("liandong_records", "Records decided", ["lane", "topic"], registry=registry)
-        self.age = Histogram("liandong_event_age_seconds", "Append of a record to its decision", ["lane"], buckets=AGES, registry=registry).labels(lane)
+        age = Histogram("liandong_event_age_seconds", "Append of a record to its decision", ["lane"], buckets=AGES, registry=registry)
+        self.age = age.labels(lane)
         self.busy = Counter("liandong_decide_seconds", "Time spent deciding", ["lane"], registry=registry).labels(lane)
         self.outcomes = Counter("liandong_outcomes", "Answers to commands", ["outcome", "reason"], registry=registry)
         self.lag = Gauge("liandong_consumer_lag_records", "Records not committed yet", ["group", "topic", "partition"], registry=registry)

@@ -21,7 +21,7 @@ MAX_REQUEST_BYTES = 8_000_000
 TICK_SECONDS = 0.1
 
 
-class GuardedProducer(aiokafka.AIOKafkaProducer):
+class GuardedProducer(aiokafka.AIOKafkaProducer):  # type: ignore[misc]  # aiokafka is not typed
     """`lease`: seconds this process may sleep and still send; 0 switches the guard off (tests only)."""
 
     lease: float = 0.0

@@ -124,9 +124,7 @@ class BulkRecovery(Recovery):
                 self.app.metrics.repaired.inc()  # type: ignore[attr-defined]
 
 
-async def _read(
-    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], parts: dict[int, Part], losers: dict[int, set[bytes]]
-) -> int:
+async def _read(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], parts: dict[int, Part], losers: dict[int, set[bytes]]) -> int:
     """Reads the changelog partitions up to their ends; answers the number of records."""
     count = 0
     pending = set(ends)

@@ -45,10 +45,7 @@ def decide(state: IncidentCase | None, command: IncidentCommand, source: Source,
     event_type, rule, changes = change
     changes["recent"] = ((state.recent if state else b"") + mark)[-RECENT_BYTES:]
     changes["now"] = now
-    if state is None:
-        after = _new_case(command, changes)
-    else:
-        after = msgspec.structs.replace(state, seq=state.seq + 1, **changes)
+    after = msgspec.structs.replace(state, seq=state.seq + 1, **changes) if state else _new_case(command, changes)
     event = _event(state, after, command, source, now, event_type, rule)
     key = command.case_id
     return Decision(

@@ -1,0 +1,140 @@
+"""A worker is killed, frozen, or loses its broker at every step of the order of commitment: nothing is lost, nothing twice.
+
+Each guard has its negative control: the same fault with the guard off must make the oracle go red.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.embedded.broker import Broker
+from streams.engine.exits import Exit
+from tests.chaos.rig import COMMANDS, EVENTS, Rig, judge
+from tests.helpers import until
+
+pytestmark = [pytest.mark.chaos, pytest.mark.broker]
+
+
+@pytest.fixture
+def rig(own_broker: Broker, tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(own_broker, tmp_path)
+    yield made
+    made.stop()
+
+
+def killed_at(rig: Rig, point: str, *controls: str) -> None:
+    """Load, death at the failpoint in the midst of it, a second worker that finishes."""
+    rig.start("case-live", *controls, failpoint=f"{point}@6")
+    rig.ready("case-live")
+    rig.send(cases=300, steps=3, pause=0.02)
+    assert rig.ended("case-live") == -signal.SIGKILL, "the failpoint was not hit"
+    rig.start("case-live", *controls, tag="second")
+    rig.send(cases=300, steps=1, first=300)
+    rig.drained()
+
+
+@pytest.mark.parametrize("point", ["after_decide", "after_changelog", "after_outputs", "before_commit"])
+def test_kill_at_each_step_loses_nothing_and_doubles_nothing(rig: Rig, point: str) -> None:
+    killed_at(rig, point)
+    verdict = judge(rig)
+    assert verdict.broken == {}
+    assert verdict.acknowledged == 1200
+
+
+def test_without_the_outbox_a_kill_after_the_changelog_loses_events(rig: Rig) -> None:
+    killed_at(rig, "after_changelog", "without_outbox")
+    broken = judge(rig).broken
+    assert broken.get("missing_events"), broken
+
+
+def test_acking_before_the_flush_loses_commands(rig: Rig) -> None:
+    rig.start("case-live", "ack_first", failpoint="after_decide@40")
+    rig.ready("case-live")
+    rig.broker.pause()  # nothing can be flushed, but offsets were already given free
+    rig.broker.resume()
+    rig.send(cases=600, steps=2, pause=0.03)
+    assert rig.ended("case-live") == -signal.SIGKILL
+    rig.start("case-live", tag="second")
+    rig.drained()
+    broken = judge(rig).broken
+    assert broken.get("missing_events"), broken
+
+
+def test_a_frozen_worker_that_wakes_after_its_session_writes_nothing(rig: Rig) -> None:
+    frozen_and_woken(rig)
+    assert rig.ended("case-livea", 20) == Exit.LEASE_LOST
+    rig.drained()
+    verdict = judge(rig)
+    assert verdict.broken == {}
+
+
+def frozen_and_woken(rig: Rig, *controls: str) -> None:
+    """Worker a freezes with work in hand, worker b takes over, a wakes."""
+    rig.start("case-live", *controls, tag="a", failpoint="after_decide@10:stop")
+    rig.ready("case-live", "a")
+    rig.send(cases=300, steps=3, pause=0.02)
+    rig.start("case-live", tag="b")
+    rig.drained()  # b owns everything now and has finished it
+    rig.signal("case-livea", signal.SIGCONT)
+
+
+def test_without_a_lease_the_woken_worker_writes_behind_the_new_owner(rig: Rig) -> None:
+    frozen_and_woken(rig, "no_lease")
+    code = until(lambda: rig.workers["case-livea"].poll() or rig.workers["case-liveb"].poll(), "one worker notices a foreign write", 30)
+    assert code == Exit.FOREIGN_WRITE
+    rig.start("case-live", tag="c")
+    rig.send(cases=50, steps=1, first=900)
+    rig.drained()
+    verdict = judge(rig)
+    assert verdict.broken == {}, "the second line of defence (highest version wins, marks) must hold"
+
+
+def test_analytics_killed_before_its_marks_are_stored_counts_nothing_twice(rig: Rig) -> None:
+    analytics_killed(rig)
+    assert judge(rig, deltas=True).broken == {}
+
+
+def analytics_killed(rig: Rig, *controls: str) -> None:
+    """The case lane repeats events after its own death, and the analytics lane dies as well."""
+    rig.start("analytics", *controls, failpoint="after_outputs@5")
+    rig.ready("analytics")
+    killed_at(rig, "after_outputs")
+    assert rig.ended("analytics") == -signal.SIGKILL
+    rig.start("analytics", *controls, tag="second")
+    rig.drained("liandong.analytics", EVENTS)
+
+
+def test_without_marks_repeated_events_are_counted_twice(rig: Rig) -> None:
+    analytics_killed(rig, "no_marks")
+    broken = judge(rig, deltas=True).broken
+    assert broken.get("unexpected_deltas"), broken
+
+
+def test_workers_go_on_after_a_broker_kill_without_a_restart_of_their_own(rig: Rig) -> None:
+    """The open fault F2 of research/engine-experiment.md: workers stood still after the broker came back."""
+    rig.start("case-live")
+    rig.ready("case-live")
+    rig.send(cases=200, steps=1)
+    rig.drained()
+    for turn in range(2):
+        rig.broker.kill9()
+        rig.broker.restart()
+        rig.send(cases=200, steps=1, first=200 * (turn + 1))
+        rig.drained(seconds=20)
+    assert judge(rig).broken == {}
+    assert rig.workers["case-live"].poll() is None
+
+
+def test_the_group_reads_every_partition(rig: Rig) -> None:
+    """The rig itself: a fault-free run is clean, and its numbers are those of the ledger."""
+    rig.start("case-live")
+    rig.send(cases=100, steps=2)
+    rig.ready("case-live")
+    rig.drained()
+    verdict = judge(rig)
+    assert verdict.broken == {}
+    assert verdict.acknowledged == len(rig.read(COMMANDS)) == len(rig.read(EVENTS)) == 200

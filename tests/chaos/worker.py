@@ -1,0 +1,96 @@
+"""A worker process for fault tests: `python -m tests.chaos.worker NAME [CONTROL]`.
+
+CONTROL switches one guard off (a negative control: the oracle must go red), or runs another release of the code.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from services import process, settings, worker
+from streams import app as streams_app
+from streams.domain.incident import decide
+from streams.engine import recovery, runner, shipment, table
+
+
+def without_outbox() -> None:
+    """State is stored before outputs are sent, and nothing remembers the outputs."""
+    original = runner.pack
+    runner.pack = lambda version, flags, state, outbox: original(version, flags, state, b"")
+
+
+def outputs_first() -> None:
+    """The cheaper order: outputs, then state, then offset; a replay decides anew."""
+    without_outbox()
+    shipment.Shipper._state_first = shipment.Shipper._outputs_first  # type: ignore[method-assign]
+
+
+def ack_first() -> None:
+    """The offset may be committed before anything was acknowledged."""
+    original = shipment.Shipper.ship
+
+    def ship(self: Any, chunk: Any, changes: Any, outputs: Any) -> None:
+        chunk.ack()
+        chunk.ack = lambda: None
+        original(self, chunk, changes, outputs)
+
+    class Loose(shipment.Chunk):
+        __slots__ = ("__dict__",)
+
+    import streams.engine.ledger
+
+    streams.engine.ledger.Chunk = Loose  # type: ignore[misc]
+    shipment.Shipper.ship = ship  # type: ignore[method-assign]
+
+
+def last_wins() -> None:
+    """On restore the newest record of a key wins, whoever wrote it."""
+
+    def apply(part: table.Part, losers: set[bytes], key: bytes, value: bytes) -> None:
+        part[key] = value
+
+    recovery.apply = apply
+
+
+def no_marks() -> None:
+    _settings(marks=False)
+
+
+def no_lease() -> None:
+    _settings(lease=False)
+
+
+def next_release() -> None:
+    """The code after an upgrade: it decides otherwise."""
+    decide.POLICY_VERSION = "2026.2"
+
+
+def next_release_outputs_first() -> None:
+    next_release()
+    outputs_first()
+
+
+CONTROLS = {
+    f.__name__: f
+    for f in (without_outbox, outputs_first, ack_first, last_wins, no_marks, no_lease, next_release, next_release_outputs_first)
+}
+
+
+def _settings(**changes: Any) -> None:
+    original = streams_app.WorkerSettings
+    worker.WorkerSettings = lambda **given: original(**given | changes)  # type: ignore[assignment,misc]
+
+
+def main() -> int:
+    name, controls = sys.argv[1], sys.argv[2:]
+    for control in controls:
+        CONTROLS[control]()
+    original = worker.WorkerSettings
+    # a short session keeps the tests short
+    worker.WorkerSettings = lambda **given: original(**{"session_seconds": 6.0} | given)  # type: ignore[assignment,misc]
+    return process.run(process.Process(settings.load(), name), worker.serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
