@@ -204,18 +204,13 @@ class _Open:
 class OpenCases:
     """Cases under way. `captured` and `done` move them on; `next_actions` answers what is due, each action once."""
 
-    def __init__(self, speed: float, limit: int) -> None:
+    def __init__(self, speed: float) -> None:
         self._speed = speed
-        self._limit = limit
         self._cases: dict[str, _Open] = {}
         self._due: list[tuple[int, str]] = []
 
     def __len__(self) -> int:
         return len(self._cases)
-
-    @property
-    def full(self) -> bool:
-        return len(self._cases) >= self._limit
 
     def captured(self, key: str, case_id: str, steps: tuple[Step, ...], now: int, seq: int = 1) -> None:
         """A case that stands at `seq`; times are UTC milliseconds."""

@@ -70,7 +70,7 @@ async def compare(state: dict[str, Any], expected: dict[str, Last]) -> dict[str,
     differences: dict[str, Any] = {}
     deadline = time.monotonic() + PATIENCE_S
     headers = {"Authorization": f"Bearer {state['keys']['admin']}"}
-    async with httpx.AsyncClient(base_url=state["read"], headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=state["read"], headers=headers, timeout=30, trust_env=False) as client:
         gate = asyncio.Semaphore(READERS)
 
         async def one(external_id: str, last: Last) -> tuple[str, Any]:

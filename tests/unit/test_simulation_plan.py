@@ -107,7 +107,7 @@ def steps(*delays: float) -> tuple[Step, ...]:
 
 
 def test_open_cases_give_each_step_once_when_it_is_due_and_only_after_the_step_before() -> None:
-    cases = OpenCases(speed=60, limit=10)
+    cases = OpenCases(speed=60)
     cases.captured("a", "case-a", steps(60, 120), now=0)
     assert cases.next_actions(999) == []
     (first,) = cases.next_actions(1000)
@@ -122,10 +122,11 @@ def test_open_cases_give_each_step_once_when_it_is_due_and_only_after_the_step_b
     assert len(cases) == 0
 
 
-def test_open_cases_say_when_they_are_full_and_let_go_of_a_case_somebody_took() -> None:
-    cases = OpenCases(speed=1, limit=1)
+def test_a_case_that_somebody_took_is_let_go() -> None:
+    cases = OpenCases(speed=1)
     cases.captured("a", "case-a", steps(1), now=0)
-    assert cases.full
+    assert len(cases) == 1
     cases.next_actions(1000)
     cases.dropped("a")
-    assert not cases.full
+    assert len(cases) == 0
+    assert cases.next_actions(10_000) == []
