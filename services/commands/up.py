@@ -114,7 +114,7 @@ def _announce(state: dict[str, Any], as_json: bool, simulate: bool) -> None:
     realm = REALM_SHOWN if simulate and REALM_SHOWN in state["realms"] else state["realms"][0]
     keys = state["keys"]
     typer.echo(f"""
-Screen    {state["dashboard"]}/?realm={realm}#key={keys.get("screen", "<screen key>")}
+Screen    {state["dashboard"]}/#key={keys.get("screen", "<screen key>")}&realm={realm}
 Gateway   {state["gateway"]}   ({state["gateway"]}/docs)
 Kafka     {state["bootstrap"]}
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 UNNAMED = ("timestamp", "level", "event", "logger", "process", "exception")
 TRACEBACK_LINES = 6
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def tail(log: Path, lines: int = 15) -> list[str]:
@@ -30,6 +32,7 @@ def last_words(log: Path, lines: int = 12) -> str:
 
 def readable(line: str) -> str:
     """One JSON line of ours in words; any other line as it is."""
+    line = ANSI.sub("", line)
     try:
         entry: Any = json.loads(line)
     except ValueError:
