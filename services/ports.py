@@ -17,7 +17,7 @@ class Record(msgspec.Struct, frozen=True):
 
     key: bytes
     value: bytes
-    headers: Sequence[Header] = ()
+    headers: list[Header] = []
     timestamp: int | None = None
 
 

@@ -45,7 +45,7 @@ class KafkaProducer:
 
     @property
     def available(self) -> bool:
-        return self._producer is not None and not self._overdue
+        return self._producer is not None and not self._overdue and not self._closed
 
     async def enqueue(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None = None) -> Awaitable[list[Fate]]:
         loop = asyncio.get_running_loop()

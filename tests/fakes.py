@@ -1,0 +1,54 @@
+"""Doubles of the ports, for tests of one part; each passes the same contract suite as the real adapter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+
+from services.adapters.murmur import partition_of
+from services.ports import Acked, Fate, OnAcked, Record, Unavailable
+
+
+class FakeProducer:
+    """Keeps what is sent: `log[(topic, partition)]` holds the records in offset order. `away`: acknowledges nothing."""
+
+    def __init__(self, partitions: int = 4) -> None:
+        self.log: dict[tuple[str, int], list[Record]] = {}
+        self.away = False
+        self.away_topics: set[str] = set()
+        self._partitions = partitions
+
+    @property
+    def available(self) -> bool:
+        return not self.away
+
+    async def enqueue(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None = None) -> Awaitable[list[Fate]]:
+        answer: asyncio.Future[list[Fate]] = asyncio.get_running_loop().create_future()
+        answer.set_result(self._take(topic, records, on_acked))
+        return answer
+
+    async def send(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None = None) -> list[Fate]:
+        return await (await self.enqueue(topic, records, on_acked))
+
+    async def close(self) -> None:
+        self.away = True
+
+    def records(self, topic: str) -> list[Record]:
+        """Of all partitions, in order within each."""
+        return [record for (name, _), kept in sorted(self.log.items()) if name == topic for record in kept]
+
+    def _take(self, topic: str, records: Sequence[Record], on_acked: OnAcked | None) -> list[Fate]:
+        if self.away or topic in self.away_topics:
+            return [Unavailable("away")] * len(records)
+        acked = []
+        for record in records:
+            partition = partition_of(record.key, self._partitions)
+            kept = self.log.setdefault((topic, partition), [])
+            acked.append(Acked(partition, len(kept)))
+            kept.append(record)
+        try:
+            if on_acked is not None and acked:
+                on_acked(list(enumerate(acked)))
+        except OSError as error:
+            return [Unavailable(str(error))] * len(records)
+        return list(acked)
