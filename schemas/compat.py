@@ -46,10 +46,7 @@ def mode_of(name: str) -> Mode:
 def conflicts(name: str, text: str) -> list[Conflict]:
     """What keeps the schema `text` from becoming the next version of type `name`; empty: nothing. ValueError if it is no
     Avro schema."""
-    try:
-        fresh = parse(text)
-    except (AvroException, ValueError) as error:
-        raise ValueError(f"not an Avro schema: {error}") from error
+    fresh = _parsed(text)
     found: list[Conflict] = []
     for old in registry.versions():
         if old.name != name:
@@ -72,11 +69,16 @@ def _check(version: int, direction: str, *, reader: Any, writer: Any) -> list[Co
 
 def canonical(text: str) -> str:
     """Avro's parsing canonical form: equal for schemas that read and write the same bytes. ValueError if it is no schema."""
-    try:
-        form: str = fastavro.schema.to_parsing_canonical_form(fastavro.parse_schema(json.loads(text), named_schemas={}))
-    except Exception as error:  # fastavro raises a dozen kinds for a wrong schema
-        raise ValueError(f"not an Avro schema: {error}") from error
+    _parsed(text)
+    form: str = fastavro.schema.to_parsing_canonical_form(fastavro.parse_schema(json.loads(text), named_schemas={}))
     return form
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return parse(text)
+    except (AvroException, ValueError) as error:
+        raise ValueError(f"not an Avro schema: {error}") from error
 
 
 @cache
