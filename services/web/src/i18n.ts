@@ -52,6 +52,9 @@ export const minuteTime = (ms: number): string => minute.format(ms);
 export const day = (ms: number): string => isoDay.format(ms);
 export const dayLong = (ms: number): string => longDay[language].format(ms);
 
+/** 0.4 秒 */
+export const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} ${language === "zh-CN" ? "秒" : "s"}`;
+
 /** A span in words: 3 秒, 12 分, 5 时 20 分, 3 天. */
 export function span(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));

@@ -13,7 +13,7 @@ import { TILES } from "./tiles";
 import type { Tile, View } from "./tiles/tile";
 import { TrustBand } from "./trust";
 
-const TICK_MS = 250; // ages, clock, staleness
+const TICK_MS = 200; // ages, clock, staleness
 const REDRAW_MS = 50; // under load the picture is drawn at most this often; a lone frame at once
 
 const root = document.getElementById("screen")!;

@@ -37,12 +37,17 @@ export class Places {
     return divisionName(code, this.byCode.get(code)?.name ?? code);
   }
 
-  /** 深圳市南山区, for any code of the register down to the village; without the part that `within` already says. */
+  /** 深圳 for 深圳市. */
+  tileName(code: string): string {
+    return this.name(code).replace(/(?<=..)市$/, "");
+  }
+
+  /** 深圳 南山区, for any code of the register down to the village; without the part that `within` already says. */
   shortName(code: string, within: string): string {
     const county = this.byCode.has(code.slice(0, 6)) ? code.slice(0, 6) : code;
     const path = this.path(county).filter((part) => part !== "440000");
     const tail = path.slice(path.indexOf(within) + 1);
-    return (tail.length ? tail : path.slice(-1)).map((part) => this.name(part)).join(" ");
+    return (tail.length ? tail : path.slice(-1)).map((part, index, all) => (index < all.length - 1 ? this.tileName(part) : this.name(part))).join(" ");
   }
 
   /** Codes from the province down to `code`. */

@@ -5,9 +5,10 @@ import { day } from "./i18n";
 import { Model } from "./model";
 import { Stream } from "./stream";
 
-const STALE_MS = 2_500; // one missed clock event is jitter, two are not
+const STALE_MS = 2_200; // one late clock event is jitter, two missed are not; with the tick it is said within 2.5 s
 const BROKER_SILENT_MS = 3_000;
 const RESNAPSHOT_MS = 60_000;
+const FIRST_RESNAPSHOT_MS = 10_000; // the first reconciliation should not keep anyone waiting
 const RETRY_MS = 3_000;
 const KEPT_FRAMES = 5_000;
 
@@ -84,7 +85,7 @@ export class Session {
     if (this.refreshing) return;
     this.refreshing = true;
     this.asked = performance.now();
-    let wait = RESNAPSHOT_MS;
+    let wait = this.reconciled === "pending" ? FIRST_RESNAPSHOT_MS : RESNAPSHOT_MS;
     try {
       const snapshot = await fetchSnapshot(this.realm, this.division, this.abort.signal);
       if (this.stopped) return;

@@ -1,6 +1,6 @@
 /** The data-trust band: may this picture be believed? Link, newest data, heart-beat, completeness, stream against store. */
 import { attribute, h, text } from "./dom";
-import { type Word, clockTime, dayLong, number, span, t } from "./i18n";
+import { type Word, clockTime, dayLong, number, seconds, span, t } from "./i18n";
 import type { Session } from "./session";
 
 const COMPLETENESS = [
@@ -52,7 +52,7 @@ export class TrustBand {
     const logTime = session.realm === "replay";
     text(this.newest.firstElementChild!, t(logTime ? "trust.dataTime" : "trust.newest"));
     value(this.newest, newest === null ? t("trust.none") : logTime ? `${dayLong(newest)} ${clockTime(newest)}` : t("trust.ago", { age: span(wall - newest) }), newest ?? "");
-    value(this.heartbeat, session.clock ? t("trust.ago", { age: `${(session.silence() / 1000).toFixed(1)} s` }) : t("trust.pending"), Math.round(session.silence()));
+    value(this.heartbeat, session.clock ? t("trust.ago", { age: seconds(session.silence()) }) : t("trust.pending"), Math.round(session.silence()));
 
     const snapshot = session.snapshot;
     for (const [field] of COMPLETENESS) value(this.counts.get(field)!, snapshot ? number(snapshot.completeness[field]) : "—", snapshot?.completeness[field] ?? "");

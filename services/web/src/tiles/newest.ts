@@ -1,10 +1,10 @@
 /** The newest cases by number and type; a new one flashes in. No personal data: codes and composed titles only. */
-import type { CaseRow } from "../contract";
+import { type CaseRow, isOpen } from "../contract";
 import { attribute, h, keyed, text } from "../dom";
 import { type Word, clockTime, day, span, stateName, t } from "../i18n";
-import { isOpen } from "../contract";
 import { type Tile, type View, shell } from "./tile";
 
+const DAY_MS = 86_400_000;
 const COLUMNS: readonly Word[] = ["newest.number", "newest.type", "newest.place", "newest.state", "newest.time", "newest.age"];
 
 export function newest(): Tile {
@@ -15,8 +15,7 @@ export function newest(): Tile {
   let room = 12; // whole rows that fit; nothing scrolls
   let place = "";
   new ResizeObserver(() => {
-    const height = (body.firstElementChild as HTMLElement | null)?.offsetHeight || head.offsetHeight;
-    if (height) room = Math.max(1, Math.floor(body.clientHeight / height));
+    if (head.offsetHeight) room = Math.max(1, Math.floor(body.clientHeight / head.offsetHeight)); // all rows are as high as the heading
   }).observe(body);
 
   return {
@@ -53,6 +52,6 @@ function update(line: HTMLElement, row: CaseRow, view: View): void {
   text(state, stateName(row.state));
   attribute(line, "data-state", row.state);
   attribute(line, "data-open", String(isOpen(row.state)));
-  text(time, day(row.received_at) === day(now) ? clockTime(row.received_at) : day(row.received_at).slice(5));
+  text(time, now - row.received_at < DAY_MS ? clockTime(row.received_at) : day(row.received_at).slice(5));
   text(age, span(now - row.received_at));
 }

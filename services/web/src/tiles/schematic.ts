@@ -9,15 +9,16 @@ const STEPS = 5; // shades of one hue; the number is always written too
 
 export function schematic(): Tile {
   const grid = h("div", { class: "map-grid", role: "list" });
+  const many = h("span", { class: "legend-end" }, t("schematic.many"));
   const legend = h(
     "div",
     { class: "legend", "aria-hidden": "true" },
     h("span", {}, t("schematic.legend")),
     h("span", { class: "legend-end" }, t("schematic.few")),
     ...Array.from({ length: STEPS }, (_, step) => h("span", { class: "swatch", "data-step": step })),
-    h("span", { class: "legend-end" }, t("schematic.many")),
+    many,
   );
-  const note = h("p", { class: "map-note" }, h("strong", {}, t("tile.schematicNote")), h("span", {}, t("schematic.island")));
+  const note = h("p", { class: "map-note" }, h("strong", {}, t("tile.schematicNote")), h("span", { class: "map-island" }, t("schematic.island")));
   const heading = h("span", { class: "map-place" });
   const element = shell("schematic", "tile.schematic", grid, h("div", { class: "map-foot" }, note, legend));
   element.querySelector("h2")!.append(heading);
@@ -29,7 +30,7 @@ export function schematic(): Tile {
     element,
     update(view: View) {
       latest = view;
-      text(heading, ` · ${view.places.name(view.division)}`);
+      text(heading, view.places.name(view.division));
       const rows = rowsOf(view);
       const cells = view.places.layout(rows.map((row) => row.code));
       const extent = { x: Math.max(2, ...[...cells.values()].map((cell) => cell.x + 2)), y: Math.max(1, ...[...cells.values()].map((cell) => cell.y + 1)) };
@@ -37,6 +38,7 @@ export function schematic(): Tile {
       grid.style.gridTemplateRows = `repeat(${extent.y}, minmax(0, 1fr))`;
       attribute(grid, "data-level", view.places.level(view.division));
       const most = Math.max(1, ...rows.map((row) => row.open));
+      text(many, `${t("schematic.many")} ${number(most)}`);
       keyed(
         grid,
         rows,
@@ -76,12 +78,12 @@ function update(cell: HTMLElement, row: ChildRow, at: Cell, most: number, view: 
   const [name, open, today] = button.children as unknown as [HTMLElement, HTMLElement, HTMLElement];
   const own = row.code === view.division;
   const title = view.places.name(row.code);
-  text(name, own && view.places.level(row.code) !== "county" ? `${title} ${t("schematic.own")}` : title.replace(/(?<=..)市$/, ""));
+  text(name, own && view.places.level(row.code) !== "county" ? `${title} ${t("schematic.own")}` : view.places.tileName(row.code));
   text(open, number(row.open));
-  text(today, `${t("schematic.today")} +${number(row.opened_today)}`);
+  text(today, `${t("schematic.today")} ${row.opened_today > 0 ? "+" : ""}${number(row.opened_today)}`);
   attribute(button, "data-value", String(row.open));
   attribute(button, "data-today", String(row.opened_today));
-  attribute(button, "data-step", String(row.open <= 0 ? 0 : Math.min(STEPS - 1, 1 + Math.floor(((STEPS - 1) * Math.sqrt(row.open)) / Math.sqrt(most) - 1e-9))));
+  attribute(button, "data-step", String(row.open <= 0 ? 0 : Math.min(STEPS - 1, 1 + Math.floor(((STEPS - 1) * row.open) / most - 1e-9))));
   attribute(button, "aria-label", `${title}: ${t("totals.open")} ${row.open}, ${t("totals.opened")} ${row.opened_today}. ${own ? "" : t("schematic.drill")}`);
   button.disabled = own;
 }

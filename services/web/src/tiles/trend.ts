@@ -61,6 +61,7 @@ function style(rem: number): Parameters<ECharts["setOption"]>[0] {
   const label = { color: "#9fb4bb", fontSize: 0.85 * rem };
   return {
     animation: false,
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
     grid: { left: 0.3 * rem, right: 0.6 * rem, top: 2.4 * rem, bottom: 0, containLabel: true },
     legend: { top: 0, right: 0, itemWidth: 1.2 * rem, itemHeight: 0.7 * rem, textStyle: { color: "#dbe7ea", fontSize: 0.9 * rem } },
     tooltip: { trigger: "axis", renderMode: "richText", confine: true, backgroundColor: "#0b1418", borderColor: "#35525a", textStyle: { color: "#e9f2f4", fontSize: 0.9 * rem } },
