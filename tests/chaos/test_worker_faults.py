@@ -52,14 +52,7 @@ def test_without_the_outbox_a_kill_after_the_changelog_loses_events(rig: Rig) ->
 
 
 def test_acking_before_the_flush_loses_commands(rig: Rig) -> None:
-    rig.start("case-live", "ack_first", failpoint="after_decide@40")
-    rig.ready("case-live")
-    rig.broker.pause()  # nothing can be flushed, but offsets were already given free
-    rig.broker.resume()
-    rig.send(cases=600, steps=2, pause=0.03)
-    assert rig.ended("case-live") == -signal.SIGKILL
-    rig.start("case-live", tag="second")
-    rig.drained()
+    killed_at(rig, "after_decide", "ack_first")
     broken = judge(rig).broken
     assert broken.get("missing_events"), broken
 
