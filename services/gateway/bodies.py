@@ -22,8 +22,8 @@ Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Grade = Annotated[int, Meta(ge=1, le=4, description="1 特别重大 to 4 一般")]
 
 
-class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What all bodies share: no unknown fields."""
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What all bodies share: no unknown fields; written again without what was not given."""
 
 
 class Place(Body):

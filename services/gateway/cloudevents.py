@@ -18,6 +18,8 @@ MEDIA_TYPE = "application/cloudevents+json"
 BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
 TYPES = ("liandong.incident", "liandong.fact", "liandong.command")
 
+ABSENT = msgspec.Raw()
+
 
 class Envelope(msgspec.Struct, kw_only=True):
     """The context attributes that we use."""
@@ -28,8 +30,8 @@ class Envelope(msgspec.Struct, kw_only=True):
     type: str
     time: bodies.Time | None = None
     datacontenttype: str | None = None
-    data: msgspec.Raw | None = None
-    data_base64: msgspec.Raw | None = None
+    data: msgspec.Raw = ABSENT
+    data_base64: msgspec.Raw = ABSENT
 
 
 def event(body: bytes, context: Context) -> Accepted:
@@ -55,16 +57,16 @@ def _check(envelope: Envelope) -> None:
         errors.append(InvalidPayload(Reason.BAD_VALUE, f"{envelope.type[:60]!r} is none of {', '.join(TYPES)}", "/type"))
     if envelope.datacontenttype is not None and envelope.datacontenttype.split(";")[0].strip().lower() != "application/json":
         errors.append(InvalidPayload(Reason.BAD_VALUE, "only application/json is taken", "/datacontenttype"))
-    if envelope.data_base64 is not None:
+    if bytes(envelope.data_base64):
         errors.append(InvalidPayload(Reason.BAD_VALUE, "data goes into `data`, as JSON", "/data_base64"))
-    elif envelope.data is None:
+    elif not bytes(envelope.data):
         errors.append(InvalidPayload(Reason.BAD_VALUE, "required", "/data"))
     if errors:
         raise Invalid(*errors)
 
 
 def _data(envelope: Envelope, context: Context) -> Accepted:
-    data = bytes(envelope.data or b"")
+    data = bytes(envelope.data)
     key = f"{envelope.source} {envelope.id}"
     if envelope.type == "liandong.command":
         body = intake.decode(data, bodies.CommandLine)
@@ -82,6 +84,6 @@ def _with_time(data: bytes, time: str) -> bytes:
 
 
 def _below_data(error: InvalidPayload, envelope: Envelope) -> InvalidPayload:
-    if error.pointer == "/occurred_at" and envelope.time is not None and b"occurred_at" not in bytes(envelope.data or b""):
+    if error.pointer == "/occurred_at" and envelope.time is not None and b"occurred_at" not in bytes(envelope.data):
         return InvalidPayload(error.reason, error.detail, "/time")
     return InvalidPayload(error.reason, error.detail, f"/data{error.pointer}")

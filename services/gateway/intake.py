@@ -115,12 +115,14 @@ def _all_errors(value: Any, shape: Any, first: msgspec.ValidationError) -> list[
         known = {f.encode_name: f for f in msgspec.structs.fields(struct)}
         tag = struct.__struct_config__.tag_field
         for name in value:
-            if name not in known and name != tag:
+            if struct.__struct_config__.forbid_unknown_fields and name not in known and name != tag:
                 errors.append(InvalidPayload(Reason.BAD_VALUE, f"unknown field {name!r}", "/" + _escape(name)))
         for name, field in known.items():
             if name not in value:
                 if field.required:
                     errors.append(InvalidPayload(Reason.BAD_VALUE, "required", "/" + name))
+                continue
+            if field.type is msgspec.Raw:
                 continue
             try:
                 msgspec.convert(value[name], field.type)
