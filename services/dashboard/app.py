@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from fastapi import FastAPI, Request
@@ -98,11 +98,11 @@ def build_app(hub: Hub, keys: Keys, realms: Sequence[Realm], reader: httpx.Async
         return JSONResponse({"types": rows}, headers={"Cache-Control": REFERENCE_CACHE})
 
     @app.get("/v1/snapshot")
-    async def snapshot(request: Request, realm: str = "live", division: str = "") -> Response:
+    async def snapshot(request: Request, realm: str = "live", division: str = "", trend: Literal["hour", "minute"] = "hour") -> Response:
         """The read port's snapshot, asked with the caller's own key."""
         principal = _reader(request, keys)
         place = _place(principal, division)
-        asked = {"realm": _realm(principal, served, realm).value, "division": place}
+        asked = {"realm": _realm(principal, served, realm).value, "division": place, "trend": trend}
         try:
             found = await reader.get("/v1/snapshot", params=asked, headers={"Authorization": request.headers["Authorization"]})
         except httpx.HTTPError as error:

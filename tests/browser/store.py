@@ -55,7 +55,7 @@ class FakeStore:
         return figures | {
             "realm": realm,
             "division": scope,
-            "at": now,
+            "at": log_now,
             "offsets": {str(p): offset for p, offset in enumerate(offsets)},
             "freshness": {"events_ms": None, "deltas_ms": None if newest_at is None else now - newest_at, "lag_records": self.lag},
             "completeness": {

@@ -41,4 +41,4 @@ export const fetchTypes = async (): Promise<Map<string, { name: string; name_en:
   new Map((await json<{ types: { code: string; name: string; name_en: string }[] }>("/v1/types")).types.map((row) => [row.code, row]));
 
 export const fetchSnapshot = (realm: string, division: string, signal: AbortSignal): Promise<Snapshot> =>
-  json(`/v1/snapshot?${new URLSearchParams({ realm, division })}`, signal);
+  json(`/v1/snapshot?${new URLSearchParams({ realm, division, trend: "minute" })}`, signal);

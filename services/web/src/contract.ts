@@ -36,6 +36,7 @@ export type Offsets = Record<string, number>;
 export interface Snapshot {
   realm: string;
   division: string;
+  /** Now at the store; the newest record's time in a realm that runs on log time. */
   at: number;
   offsets: Offsets;
   totals: Counts;

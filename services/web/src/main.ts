@@ -14,7 +14,9 @@ import type { Tile, View } from "./tiles/tile";
 import { TrustBand } from "./trust";
 
 const TICK_MS = 200; // ages, clock, staleness
-const REDRAW_MS = 50; // under load the picture is drawn at most this often; a lone frame at once
+const REDRAW_MS = 50; // the picture is drawn at most this often; a lone frame at once
+const BUSY_FRAMES = 10; // more than so many changes since the last drawing: nobody reads that fast,
+const BUSY_REDRAW_MS = 250; // so spare the wall's computer
 
 const root = document.getElementById("screen")!;
 
@@ -29,6 +31,8 @@ class Wall {
   private readonly ribbon = new Ribbon();
   private drawnAt = 0;
   private waiting = 0;
+  private changes = 0; // since the last drawing
+  private drawnChanges = 0; // that the last drawing showed
 
   constructor(
     private readonly access: Access,
@@ -89,8 +93,10 @@ class Wall {
   }
 
   private soon(): void {
+    this.changes += 1;
     if (this.waiting) return;
-    const wait = Math.max(0, REDRAW_MS - (performance.now() - this.drawnAt));
+    const pause = this.drawnChanges > BUSY_FRAMES ? BUSY_REDRAW_MS : REDRAW_MS;
+    const wait = Math.max(0, pause - (performance.now() - this.drawnAt));
     this.waiting = window.setTimeout(() => requestAnimationFrame(() => this.draw()), wait);
   }
 
@@ -100,6 +106,8 @@ class Wall {
     const session = this.session;
     if (!session || !this.frame.isConnected) return;
     this.drawnAt = performance.now();
+    this.drawnChanges = this.changes;
+    this.changes = 0;
     const wall = session.wall();
     const top = this.access.principal.division;
     const view: View = {
@@ -108,6 +116,7 @@ class Wall {
       division: this.division,
       top,
       wall,
+      busy: this.drawnChanges > BUSY_FRAMES,
       places: this.places,
       typeName: (code, fallback) => {
         const known = this.typeNames.get(code);

@@ -4,7 +4,7 @@ import { day } from "./i18n";
 
 export const NEWEST = 30;
 const HOUR = 3_600_000;
-const HALF_HOUR = HOUR / 2;
+const QUARTER = HOUR / 4;
 
 export interface Bin {
   opened: number;
@@ -21,7 +21,7 @@ export class Model {
   /** Opened and closed by start of bin. */
   readonly trend = new Map<number, Bin>();
   readonly binMs: number;
-  /** Newest time of receipt seen: what "now" is in a realm that runs on log time. */
+  /** Newest time seen: what "now" is in a realm that runs on log time. */
   newestReceived = 0;
   /** The day that "today" means, as 2026-11-22. */
   readonly today: string;
@@ -36,9 +36,9 @@ export class Model {
     this.types = new Map(snapshot.types.map((row) => [row.code, { ...row }]));
     this.newest = snapshot.newest.slice(0, NEWEST);
     this.stands = { ...snapshot.offsets };
-    this.binMs = finest(snapshot.trend.map((point) => point.t)) < HOUR ? HALF_HOUR : HOUR;
+    this.binMs = finest(snapshot.trend.map((point) => point.t)) < HOUR ? QUARTER : HOUR;
     for (const point of snapshot.trend) this.flow(point.t, point.opened, point.closed);
-    this.newestReceived = Math.max(0, ...snapshot.newest.map((row) => row.received_at), ...(logTime ? snapshot.trend.map((point) => point.t) : []));
+    this.newestReceived = Math.max(logTime ? snapshot.at : 0, ...snapshot.newest.map((row) => row.received_at));
     this.today = day(this.now(snapshot.at));
   }
 

@@ -7,7 +7,7 @@ import { Stream } from "./stream";
 
 const STALE_MS = 2_200; // one late clock event is jitter, two missed are not; with the tick it is said within 2.5 s
 const BROKER_SILENT_MS = 3_000;
-const RESNAPSHOT_MS = 60_000;
+const RESNAPSHOT_MS = 30_000;
 const FIRST_RESNAPSHOT_MS = 10_000; // the first reconciliation should not keep anyone waiting
 const RETRY_MS = 3_000;
 const KEPT_FRAMES = 5_000;
@@ -24,6 +24,7 @@ export class Session {
   attempt = 0;
   resumes = 0;
   clock: Clock | null = null;
+  private newestStored = 0;
   /** Frames applied since the page began this place. */
   frames = 0;
   private clockSeen = 0; // performance.now() of the newest clock event
@@ -76,9 +77,7 @@ export class Session {
 
   /** Record time of the newest delta this picture knows of; null when there is none. */
   newestAt(): number | null {
-    const stored = this.snapshot?.freshness.deltas_ms;
-    const kept = this.snapshot && stored != null && stored >= 0 ? this.snapshot.at - stored : 0;
-    return Math.max(this.clock?.newest_at ?? 0, kept) || null;
+    return Math.max(this.clock?.newest_at ?? 0, this.newestStored) || null;
   }
 
   private async refresh(): Promise<void> {
@@ -113,6 +112,8 @@ export class Session {
   private adopt(snapshot: Snapshot): void {
     const before = this.model;
     this.snapshot = snapshot;
+    const age = snapshot.freshness.deltas_ms;
+    if (age !== null) this.newestStored = this.wall() - age;
     const fresh = new Model(snapshot, this.logTime);
     const covered = this.covers !== null && Object.entries(this.covers).every(([p, offset]) => offset <= (snapshot.offsets[p] ?? 0));
     if (covered) {

@@ -31,7 +31,7 @@ export function newest(): Tile {
         body,
         rows,
         (row) => row.case_id,
-        (row) => make(row, known),
+        (row) => make(row, known && !view.busy),
         (line, row) => update(line, row, view),
       );
     },

@@ -13,6 +13,8 @@ export interface View {
   /** May be read by the key: links upward end here. */
   top: string;
   wall: number;
+  /** More changes than anyone can follow: no flashes. */
+  busy: boolean;
   places: Places;
   typeName(code: string, fallback: string): string;
   go(division: string): void;
