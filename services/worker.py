@@ -30,30 +30,34 @@ def names(realms: tuple[Realm, ...]) -> tuple[str, ...]:
 
 def serve(process: Process) -> None:
     """Runs the lane named by the process till SIGTERM; then drains and returns."""
+    run(build(process, settings_of(process)))
+
+
+def settings_of(process: Process) -> WorkerSettings:
+    """The worker's settings, out of the platform's."""
     settings = process.settings
-    lane, realm = lane_of(process.name)
-    (settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)  # Faust makes only the last folder
-    app = build_app(
-        lane,
-        WorkerSettings(
-            bootstrap=settings.bootstrap,
-            partitions=settings.partitions,
-            realms=(realm,) if realm else settings.realm_list,
-            departments=settings.department_list,
-            data_dir=str(settings.data_dir),
-            version=version("liandong"),
-            failpoints=process.failpoints,
-        ),
-        process.registry,
-        on_ready=process.ready,
+    _, realm = lane_of(process.name)
+    return WorkerSettings(
+        bootstrap=settings.bootstrap,
+        partitions=settings.partitions,
+        realms=(realm,) if realm else settings.realm_list,
+        departments=settings.department_list,
+        data_dir=str(settings.data_dir),
+        version=version("liandong"),
+        failpoints=process.failpoints,
     )
-    _run(app)
 
 
-def _run(app: App) -> None:
+def build(process: Process, settings: WorkerSettings) -> App:
+    """The app of the lane named by the process."""
+    (process.settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)  # Faust makes only the last folder
+    return build_app(lane_of(process.name)[0], settings, process.registry, on_ready=process.ready)
+
+
+def run(app: App) -> None:
+    """Runs a worker till SIGTERM; Faust handles it: it drains and exits."""
     import uvloop
 
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = faust.Worker(app, loop=loop, loglevel=None, override_logging=False, redirect_stdouts=False, quiet=True)
-    worker.execute_from_commandline()  # Faust handles SIGTERM: it drains and exits
+    faust.Worker(app, loop=loop, loglevel=None, override_logging=False, redirect_stdouts=False, quiet=True).execute_from_commandline()

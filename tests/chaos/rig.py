@@ -89,7 +89,8 @@ class Rig:
         home = self.home / (tag or "first")
         home.mkdir(exist_ok=True)
         (home / "run" / f"{name}.json").unlink(missing_ok=True)
-        given = load(home, bootstrap=self.broker.bootstrap, realms="live", partitions=PARTITIONS, failpoint=failpoint and f"{name}={failpoint}")
+        armed = f"{name}={failpoint}" if failpoint else ""
+        given = load(home, bootstrap=self.broker.bootstrap, realms="live", partitions=PARTITIONS, failpoint=armed)
         with (self.home / f"{key}.log").open("ab") as log:
             arguments = [sys.executable, "-m", "tests.chaos.worker", name, *controls]
             self.workers[key] = subprocess.Popen(arguments, env=os.environ | as_environment(given), stdout=log, stderr=log)

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from typing import Any
 
 from services import process, settings, worker
-from streams import app as streams_app
 from streams.domain.incident import decide
-from streams.engine import recovery, runner, shipment, table
+from streams.engine import recovery, runner, shipment, table, value
 
 
 def without_outbox() -> None:
     """State is stored before outputs are sent, and nothing remembers the outputs."""
-    original = runner.pack
-    runner.pack = lambda version, flags, state, outbox: original(version, flags, state, b"")
+    original = value.pack
+    setattr(runner, "pack", lambda version, flags, state, outbox: original(version, flags, state, b""))
 
 
 def outputs_first() -> None:
@@ -46,15 +46,7 @@ def last_wins() -> None:
     def apply(part: table.Part, losers: set[bytes], key: bytes, value: bytes) -> None:
         part[key] = value
 
-    recovery.apply = apply
-
-
-def no_marks() -> None:
-    _settings(marks=False)
-
-
-def no_lease() -> None:
-    _settings(lease=False)
+    setattr(recovery, "apply", apply)
 
 
 def next_release() -> None:
@@ -67,26 +59,17 @@ def next_release_outputs_first() -> None:
     outputs_first()
 
 
-CONTROLS = {
-    f.__name__: f
-    for f in (without_outbox, outputs_first, ack_first, last_wins, no_marks, no_lease, next_release, next_release_outputs_first)
-}
+CONTROLS = {f.__name__: f for f in (without_outbox, outputs_first, ack_first, last_wins, next_release, next_release_outputs_first)}
+SWITCHES: dict[str, dict[str, Any]] = {"no_marks": {"marks": False}, "no_lease": {"lease": False}}
 
 
-def _settings(**changes: Any) -> None:
-    original = streams_app.WorkerSettings
-    worker.WorkerSettings = lambda **given: original(**given | changes)  # type: ignore[assignment,misc]
-
-
-def main() -> int:
-    name, controls = sys.argv[1], sys.argv[2:]
-    for control in controls:
-        CONTROLS[control]()
-    original = worker.WorkerSettings
-    # a short session keeps the tests short
-    worker.WorkerSettings = lambda **given: original(**{"session_seconds": 6.0} | given)  # type: ignore[assignment,misc]
-    return process.run(process.Process(settings.load(), name), worker.serve)
+def serve(this: process.Process) -> None:
+    changes: dict[str, Any] = {"session_seconds": 6.0}  # keeps the tests short
+    for control in sys.argv[2:]:
+        changes |= SWITCHES.get(control, {})
+        CONTROLS.get(control, lambda: None)()
+    worker.run(worker.build(this, replace(worker.settings_of(this), **changes)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process.run(process.Process(settings.load(), sys.argv[1]), serve))
