@@ -43,16 +43,20 @@ class WarehouseProcess:
         """`failpoint`: "sink_after_intent@2", "…:stop". With `wait`: till it serves."""
         environment = os.environ | as_environment(self.settings)
         environment["LIANDONG_FAILPOINT"] = f"warehouse={failpoint}" if failpoint else ""
-        note = self.settings.run_dir / "warehouse.json"
-        note.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", module, "run", "warehouse", "--data-dir", str(self.settings.data_dir)]
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         if wait:
-            until(lambda: note.exists() or self.ended(), "the warehouse is ready", READY_SECONDS)
-            assert note.exists(), self.log.read_text()[-3000:]
+            until(lambda: self.note.exists() or self.ended(), "the warehouse is ready", READY_SECONDS)
+            assert self.note.exists(), self.log.read_text()[-3000:]
         return self
+
+    @property
+    def note(self) -> Path:
+        """Exists while it serves."""
+        return self.settings.run_dir / "warehouse.json"
 
     @property
     def log(self) -> Path:
@@ -90,7 +94,7 @@ class WarehouseProcess:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{json.loads((self.settings.run_dir / 'warehouse.json').read_text())['port']}"
+        return f"http://127.0.0.1:{json.loads(self.note.read_text())['port']}"
 
     def get(self, path: str, key: str = "admin", **params: Any) -> httpx.Response:
         return httpx.get(self.url + path, params=params, headers={"Authorization": f"Bearer {self.keys.get(key, key)}"}, timeout=30)
@@ -110,16 +114,32 @@ class WarehouseProcess:
         return open_warehouse(self.settings.warehouse_dir)
 
 
-def write(bootstrap: str, topic: Topic, realm: str, partition: int, records: Iterable[tuple[bytes, bytes, list[tuple[str, bytes]]]]) -> int:
-    """Writes (key, value, headers) to one partition, acknowledged; answers how many."""
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5})
-    failures: list[Any] = []
-    count = 0
-    for key, value, headers in records:
-        on_delivery = lambda error, _: failures.append(error) if error else None  # noqa: E731
-        producer.produce(topic.in_realm(Realm(realm)), value, key, partition, headers=[*headers], on_delivery=on_delivery)
-        producer.poll(0)
-        count += 1
-    assert producer.flush(60) == 0
-    assert not failures, failures[0]
-    return count
+Numbered = Iterable[tuple[bytes, bytes, list[tuple[str, bytes]]]]  # key, value, headers
+
+
+class Writer:
+    """An idempotent producer whose `flush` says that Kafka acknowledged everything."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5})
+        self._failures: list[Any] = []
+
+    def put(self, topic: Topic, realm: str, partition: int, records: Numbered) -> None:
+        for key, value, headers in records:
+            self._producer.produce(topic.in_realm(Realm(realm)), value, key, partition, headers=[*headers], on_delivery=self._acked)
+            self._producer.poll(0)
+
+    def flush(self) -> None:
+        assert self._producer.flush(60) == 0
+        assert not self._failures, self._failures[0]
+
+    def _acked(self, error: Any, _: Any) -> None:
+        if error:
+            self._failures.append(error)
+
+
+def write(bootstrap: str, topic: Topic, realm: str, partition: int, records: Numbered) -> None:
+    """Writes to one partition, acknowledged."""
+    writer = Writer(bootstrap)
+    writer.put(topic, realm, partition, records)
+    writer.flush()

@@ -24,7 +24,7 @@ from services.sink import container, intent, kafka, metrics, repair
 from services.sink.intent import Intent
 from services.sink.letters import Letters, undecodable
 from services.sink.plan import Block, Place, Planner
-from services.sink.recover import Recovery
+from services.sink.recover import Recovery, Start
 from services.sink.streams import Stream
 from services.warehouse.backend import Handle, Warehouse, WarehouseError
 from streams.engine.failpoints import Failpoints
@@ -81,14 +81,16 @@ class SinkStream:
         self._handle: Handle = await asyncio.to_thread(self._warehouse.handle)
         places = await self._topics.places()
         recovery = Recovery(self.stream, self._handle, self._topics.reread, self._schemas, self._options.repair)
-        start = await recovery.run(await self._topics.commits())
+        start = await recovery.run(await self._topics.commits(), places)
         metrics.REPAIRS.labels(self.stream.name).inc(start.repairs)
-        self._log.info("begin", note=start.note, block=start.block, repairs=start.repairs)
+        self._log.info("begin", after=start.note, block=start.block, repairs=start.repairs)
         self._block = self.whole = start.block
         self._previous = start.previous
         self._consumer = await self._topics.reader(places, start.positions)
         for place in places:
             start.positions.setdefault(place, await self._consumer.position(TopicPartition(*place)))
+        if start.moved:
+            await self._commit_all(start)
         self.standing = dict(start.positions)
         await asyncio.to_thread(self._remember_newest)
         self._planner = Planner(start.positions, start.marks, self._schemas, self.stream.marked and self._options.marks)
@@ -106,6 +108,14 @@ class SinkStream:
     def lag(self, realm: Realm) -> int:
         """Records of this realm in Kafka and not yet in the tables, as far as the last fetches told."""
         return sum(waiting for (topic, _), waiting in self._lags() if realm_of(topic) is realm)
+
+    async def waiting(self, realm: Realm) -> int:
+        """The same, asked of Kafka now; -1 while the stream is not ready. KafkaError when the broker is away."""
+        if not self.ready.is_set():
+            return -1
+        mine = [TopicPartition(*place) for place in self.standing if realm_of(place[0]) is realm]
+        ends = await self._consumer.end_offsets(mine)
+        return sum(max(0, end - self.standing[(tp.topic, tp.partition)]) for tp, end in ends.items())
 
     def _lags(self) -> list[tuple[Place, int]]:
         ends = [(place, self._consumer.highwater(TopicPartition(*place))) for place in self.standing]
@@ -264,6 +274,15 @@ class SinkStream:
         closed = {place: replace(i, start=i.end, before=i.after) for place, i in self._open.items()}
         await self._commit({place: (i.end, intent.encode(i)) for place, i in closed.items()})
         self._open = {}
+
+    async def _commit_all(self, start: Start) -> None:
+        """After a move: one closed intent for every partition, so that none keeps a position of before."""
+        share = Intent(0, 0, start.block, start.previous, 0, len(start.positions), "", {}, {})
+        moved = {
+            place: replace(share, start=position, end=position, before=start.marks.get(place, {}), after=start.marks.get(place, {}))
+            for place, position in start.positions.items()
+        }
+        await self._commit({place: (i.start, intent.encode(i)) for place, i in moved.items()})
 
     async def _commit(self, offsets: dict[Place, tuple[int, str]]) -> None:
         """Retries for ever: without the intent there is no insert."""

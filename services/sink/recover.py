@@ -25,13 +25,15 @@ Commits = Mapping[Place, tuple[int, str]]  # committed offset and metadata
 @dataclass(slots=True)
 class Start:
     """`positions`: next offset by partition (a partition without one is read from its beginning); `block`: last number ever used;
-    `previous`: newest block in the facts."""
+    `previous`: newest block in the facts; `moved`: positions are not those of the last commits, so they must be committed, all at once,
+    before anything else: a later commit names only the partitions of its block."""
 
     positions: dict[Place, int] = field(default_factory=dict)
     marks: dict[Place, Marks] = field(default_factory=dict)
     block: int = 0
     previous: int = 0
     repairs: int = 0
+    moved: bool = False
     note: str = "fresh"
 
 
@@ -45,7 +47,7 @@ class Recovery:
     schemas: Sequence[int]
     repairing: bool = True
 
-    async def run(self, commits: Commits) -> Start:
+    async def run(self, commits: Commits, places: Sequence[Place]) -> Start:
         """Makes the open block whole and answers where to go on. Inconsistent when the tables cannot be what a stop leaves."""
         await self._ask(repair.settle)
         intents = {place: found for place, (offset, note) in commits.items() if (found := intent.decode(offset, note))}
@@ -64,6 +66,8 @@ class Recovery:
             if _is_open(share):
                 start.repairs += await self._finish(share)
                 start.previous = last if _first(share).rows else newest
+            if newest and any(place not in intents for place in places):
+                await self._fill_in(start, [place for place in places if place not in intents])
         if self.repairing:
             start.repairs += await self._ask(repair.repair_rollups)
         return start
@@ -74,7 +78,14 @@ class Recovery:
     async def _from_tables(self, start: Start, note: str) -> None:
         start.positions = await self._ask(repair.offsets_in_table)
         start.marks = await self._ask(repair.marks_in_table)
-        start.note = note
+        start.moved, start.note = True, note
+
+    async def _fill_in(self, start: Start, uncommitted: Sequence[Place]) -> None:
+        """Partitions whose commit expired (Kafka forgets them one by one when nothing comes for a week) go on after their newest row."""
+        offsets, marks = await self._ask(repair.offsets_in_table), await self._ask(repair.marks_in_table)
+        for place in uncommitted:
+            if place in offsets:
+                start.positions[place], start.marks[place] = offsets[place], marks.get(place, {})
 
     async def _from_commits(self, start: Start, intents: Mapping[Place, Intent], share: Mapping[Place, Intent]) -> None:
         first = _first(share)

@@ -19,7 +19,7 @@ WRAP = 1 << 64
 HASH = "reinterpretAsUInt64(substring(MD5(concat(command_id, ':', toString(src_offset))), 1, 8))"
 FROM_COMMANDS = f"realm = {{realm:String}} AND endsWith(src_topic, '{INCIDENT_COMMANDS.name}')"
 EXAMPLES = 5
-Cut = Mapping[int, int]  # offset of incident.commands up to which is counted, by partition
+Window = Mapping[int, tuple[int, int]]  # offsets of incident.commands that are counted, from and up to, by partition
 
 
 def row_hash(command_id: str, offset: int) -> int:
@@ -27,46 +27,48 @@ def row_hash(command_id: str, offset: int) -> int:
     return int.from_bytes(hashlib.md5(f"{command_id}:{offset}".encode(), usedforsecurity=False).digest()[:8], "little")
 
 
-def held(handle: Handle, realm: Realm, cut: Cut) -> dict[str, Any]:
-    """Outcomes and facts of commands before the cut, by partition of incident.commands."""
-    before = _before(cut)
+def held(handle: Handle, realm: Realm, window: Window) -> dict[str, Any]:
+    """Outcomes and facts of commands in the window, by partition of incident.commands. Hashes leave out what was dead: its ids may be
+    unreadable, so `dead` names its places."""
+    inside, asked = _inside(window), {"realm": realm.value}
     outcomes = handle.rows(
-        "SELECT src_partition AS partition, count() AS rows, uniqExact(src_offset) AS sources, uniqExact(command_id) AS ids, "
-        "countIf(outcome = 'applied') AS applied, countIf(outcome = 'repeated') AS repeated, countIf(outcome = 'refused') AS refused, "
-        f"countIf(outcome = 'dead') AS dead, toString(sum({HASH})) AS hash, toString(sumIf({HASH}, outcome = 'applied')) AS applied_hash "
-        f"FROM outcomes WHERE {FROM_COMMANDS} AND {before} GROUP BY partition ORDER BY partition",
-        {"realm": realm.value},
+        "SELECT src_partition AS partition, count() AS rows, uniqExact(src_offset) AS sources, countIf(outcome = 'applied') AS applied, "
+        "countIf(outcome = 'repeated') AS repeated, countIf(outcome = 'refused') AS refused, countIf(outcome = 'dead') AS dead, "
+        f"toString(sumIf({HASH}, outcome != 'dead')) AS hash, toString(sumIf({HASH}, outcome = 'applied')) AS applied_hash "
+        f"FROM outcomes WHERE {FROM_COMMANDS} AND {inside} GROUP BY partition ORDER BY partition",
+        asked,
     )
     facts = handle.rows(
-        "SELECT src_partition AS partition, count() AS rows, uniqExact(src_offset, src_position) AS sources, uniqExact(event_id) AS ids, "
-        f"toString(sum({HASH})) AS hash FROM incident_events WHERE {FROM_COMMANDS} AND {before} GROUP BY partition ORDER BY partition",
-        {"realm": realm.value},
+        "SELECT src_partition AS partition, count() AS rows, uniqExact(src_offset) AS sources, "
+        f"toString(sum({HASH})) AS hash FROM incident_events WHERE {FROM_COMMANDS} AND {inside} GROUP BY partition ORDER BY partition",
+        asked,
     )
-    letters = handle.rows("SELECT DISTINCT topic, partition, offset FROM dead_letters WHERE realm = {realm:String}", {"realm": realm.value})
-    others = handle.rows(
-        "SELECT DISTINCT src_topic AS topic, src_partition AS partition, src_offset AS offset, outcome FROM outcomes "
-        f"WHERE realm = {{realm:String}} AND NOT endsWith(src_topic, '{INCIDENT_COMMANDS.name}')",
-        {"realm": realm.value},
+    dead = handle.rows(
+        "SELECT DISTINCT src_partition AS partition, src_offset AS offset FROM outcomes "
+        f"WHERE {FROM_COMMANDS} AND outcome = 'dead' AND {inside} ORDER BY partition, offset",
+        asked,
     )
-    return {"outcomes": outcomes, "facts": facts, "letters": letters, "other_outcomes": others}
+    letters = handle.rows("SELECT DISTINCT topic, partition, offset FROM dead_letters WHERE realm = {realm:String}", asked)
+    places = [[row["partition"], row["offset"]] for row in dead]
+    return {"outcomes": outcomes, "facts": facts, "dead": places, "letters": [[*row.values()] for row in letters]}
 
 
-def detail(handle: Handle, realm: Realm, partition: int, cut: int) -> dict[str, list[list[Any]]]:
-    """Every outcome [offset, command id, outcome] and fact [offset, command id] of one source partition before the cut."""
-    where = f"{FROM_COMMANDS} AND src_partition = {partition:d} AND src_offset < {cut:d}"
+def detail(handle: Handle, realm: Realm, partition: int, window: tuple[int, int]) -> dict[str, list[list[Any]]]:
+    """Every outcome [offset, command id, outcome] and fact [offset, command id] of one source partition in the window."""
+    where = f"{FROM_COMMANDS} AND {_inside({partition: window})}"
     asked = {"realm": realm.value}
     outcomes = handle.rows(f"SELECT src_offset, command_id, outcome FROM outcomes WHERE {where}", asked)
     facts = handle.rows(f"SELECT src_offset, command_id FROM incident_events WHERE {where}", asked)
-    return {
-        "outcomes": [[row["src_offset"], row["command_id"], row["outcome"]] for row in outcomes],
-        "facts": [[row["src_offset"], row["command_id"]] for row in facts],
-    }
+    return {"outcomes": [[*row.values()] for row in outcomes], "facts": [[*row.values()] for row in facts]}
 
 
-def _before(cut: Cut) -> str:
-    if not cut:
+def _inside(window: Window) -> str:
+    if not window:
         return "0"
-    return "(" + " OR ".join(f"(src_partition = {part:d} AND src_offset < {end:d})" for part, end in sorted(cut.items())) + ")"
+    parts = [
+        f"(src_partition = {part:d} AND src_offset >= {low:d} AND src_offset < {high:d})" for part, (low, high) in sorted(window.items())
+    ]
+    return f"({' OR '.join(parts)})"
 
 
 def rollup_mismatches(handle: Handle, stream: Stream, realm: Realm) -> dict[str, list[Row]]:

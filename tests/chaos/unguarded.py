@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from typing import Any
 
 from services.sink.loop import Options
 from services.warehouse import main as warehouse
 
-warehouse.Options = partial(Options, **{os.environ["LIANDONG_TEST_UNGUARDED"]: False})  # type: ignore[misc,assignment]
+off: dict[str, Any] = {os.environ["LIANDONG_TEST_UNGUARDED"]: False}
+setattr(warehouse, "Options", partial(Options, **off))  # noqa: B010
 
 if __name__ == "__main__":
     from services.cli import main

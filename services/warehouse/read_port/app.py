@@ -6,6 +6,7 @@ import hashlib
 from http import HTTPStatus
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
@@ -56,6 +57,10 @@ def build_app(questions: Questions, gate: Gatekeeper, streams: dict[str, SinkStr
     @app.exception_handler(WarehouseError)
     async def away(_: Request, error: WarehouseError) -> Response:
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the warehouse does not answer (code {error.code})", {"Retry-After": "2"}).answer()
+
+    @app.exception_handler(KafkaError)
+    async def silent(_: Request, error: KafkaError) -> Response:
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"Kafka does not answer ({type(error).__name__})", {"Retry-After": "2"}).answer()
 
     @app.middleware("http")
     async def counted(request: Request, call: Any) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,8 @@ from services.warehouse import accounts
 from services.warehouse.read_port.ask import Questions
 from services.warehouse.read_port.cases import MAX_PAGE, find_case
 from services.warehouse.read_port.scope import Gatekeeper, Problem, not_found
+
+WINDOW = re.compile(r"^(\d+):(\d+)-(\d+)$")
 
 
 def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> APIRouter:
@@ -47,13 +50,19 @@ def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> A
         reasons = await questions.ask("dead_letter_reasons", realm=realm.value)
         return {"letters": page, "next": page[-1]["id"] if len(rows) > size else None, "reasons": reasons}
 
+    @router.get("/migrations")
+    async def migrations(request: Request) -> Any:
+        """Migrations the tables hold."""
+        gate.admin(request)
+        return {"migrations": await questions.ask("migrations")}
+
     @router.get("/reconcile")
-    async def reconcile(request: Request, cut: str = "") -> Any:
-        """What the tables hold of commands before the cut ("0:120,1:95": offset of incident.commands by partition)."""
+    async def reconcile(request: Request, window: str = "") -> Any:
+        """What the tables hold of commands in the window ("0:5-120,1:0-95": offsets of incident.commands by partition)."""
         realm = gate.admin(request)
-        until = _cut(cut)
-        stored = await questions.run(lambda handle: accounts.held(handle, realm, until))
-        waiting = {s.stream.name: s.lag(realm) if s.ready.is_set() else -1 for s in sinks}
+        inside = _window(window)
+        stored = await questions.run(lambda handle: accounts.held(handle, realm, inside))
+        waiting = {s.stream.name: await s.waiting(realm) for s in sinks}
         return {"realm": realm.value, **stored, "waiting": waiting, "failing": [s.failing for s in sinks if s.failing]}
 
     @router.get("/reconcile/rollups")
@@ -67,21 +76,28 @@ def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> A
                     found |= await questions.run(partial(accounts.rollup_mismatches, stream=sink.stream, realm=realm))
         return {"rollups": found}
 
-    @router.get("/reconcile/{partition}")
-    async def reconcile_partition(partition: int, request: Request, cut: int = 0) -> Any:
-        """Every outcome and fact of one partition before the cut: asked only where a sum differs."""
+    @router.get("/reconcile/detail")
+    async def reconcile_detail(request: Request, window: str) -> Any:
+        """Every outcome and fact of one partition's window: asked only where a sum differs."""
         realm = gate.admin(request)
-        return await questions.run(lambda handle: accounts.detail(handle, realm, partition, cut))
+        inside = _window(window)
+        if len(inside) != 1:
+            raise Problem(HTTPStatus.BAD_REQUEST, "one partition at a time")
+        ((partition, span),) = inside.items()
+        return await questions.run(lambda handle: accounts.detail(handle, realm, partition, span))
 
     return router
 
 
-def _cut(text: str) -> dict[int, int]:
+def _window(text: str) -> dict[int, tuple[int, int]]:
     """Raises Problem 400."""
-    pairs = [part.partition(":") for part in filter(None, text.split(","))]
-    if not all(part.isdigit() and end.isdigit() for part, _, end in pairs):
-        raise Problem(HTTPStatus.BAD_REQUEST, f"not a vector of offsets: {text[:40]!r}")
-    return {int(part): int(end) for part, _, end in pairs}
+    found = {}
+    for part in filter(None, text.split(",")):
+        match = WINDOW.match(part)
+        if not match:
+            raise Problem(HTTPStatus.BAD_REQUEST, f"not a window of offsets: {part[:40]!r}")
+        found[int(match[1])] = (int(match[2]), int(match[3]))
+    return found
 
 
 def _place(text: str) -> tuple[int, int]:

@@ -1,0 +1,320 @@
+"""The proof that nothing was lost or doubled: what departments were promised, against Kafka, against ClickHouse.
+
+Per realm and partition of incident.commands, over the offsets Kafka still holds when it starts: every command has exactly one outcome,
+every applied one exactly one fact; sums of hashes first, row by row where they differ. Rollups are compared with a recount.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.avro.incident_command.event import IncidentCommand
+from schemas.codec import codec
+from schemas.errors import InvalidPayload
+from schemas.realms import Realm
+from schemas.topics import INCIDENT_COMMANDS, INTAKE
+from services.acks import Ack
+from services.sink.marks import source_of
+from services.warehouse.accounts import WRAP, row_hash
+
+POLL_SECONDS = 1.0
+EXAMPLES = 5
+Place = tuple[str, int, int]  # topic, partition, offset
+Progress = Callable[[str], None]
+
+
+class ReadPortAway(Exception):
+    """The read port refused or did not answer."""
+
+
+@dataclass(slots=True)
+class Commands:
+    """What Kafka holds of one partition of incident.commands. Repeats of the relay (its mark was there) are no commands."""
+
+    low: int
+    high: int
+    ids: dict[int, str] = field(default_factory=dict)  # command id by offset, "" when unreadable
+    relayed: dict[int, Place] = field(default_factory=dict)  # intake record by offset
+    repeats: int = 0
+
+    def hash(self, without: set[int]) -> int:
+        return sum(row_hash(command, offset) for offset, command in self.ids.items() if offset not in without) % WRAP
+
+
+@dataclass(slots=True)
+class Line:
+    """One partition's account."""
+
+    partition: int
+    commands: int = 0
+    distinct: int = 0
+    acknowledged: int = 0
+    unacknowledged: int = 0
+    relayed: int = 0
+    applied: int = 0
+    repeated: int = 0
+    refused: int = 0
+    dead: int = 0
+    facts: int = 0
+    missing: int = 0
+    duplicated: int = 0
+    unexplained: int = 0
+    hash_kafka: str = "0"
+    hash_outcomes: str = "0"
+    hash_facts: str = "0"
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def exact(self) -> bool:
+        answered = self.applied + self.repeated + self.refused + self.dead
+        return not (self.missing or self.duplicated or self.unexplained) and self.commands == answered and self.applied == self.facts
+
+
+class Reconciliation:
+    """One realm. `ask(path, **params)` reads the read port's /internal/reconcile routes with an admin key."""
+
+    def __init__(self, realm: Realm, bootstrap: str, read: httpx.AsyncClient, progress: Progress) -> None:
+        self._realm = realm
+        self._bootstrap = bootstrap
+        self._read = read
+        self._progress = progress
+
+    async def run(self, acks: Iterable[Ack], wait: float) -> dict[str, Any]:
+        """The account as one document. Waits till all is stored, at most `wait` seconds without progress. Raises ReadPortAway."""
+        promised: dict[int, dict[int, str]] = defaultdict(dict)
+        for ack in acks:
+            if ack.realm is self._realm:
+                promised[ack.partition][ack.offset] = ack.command_id
+        began = time.monotonic()
+        while True:
+            kafka, intake = await self._read_kafka()
+            window = {partition: (found.low, found.high) for partition, found in kafka.items()}
+            held = await self._settled(kafka, window, wait)
+            intake_lines = self._intake(intake, kafka, {(topic, partition, offset) for topic, partition, offset in held["letters"]})
+            if not any(line["missing"] for line in intake_lines) or time.monotonic() - began > wait:
+                break  # all is relayed, or the relay stands still
+            await asyncio.sleep(POLL_SECONDS)
+        lines = [await self._line(partition, kafka[partition], promised[partition], held) for partition in sorted(kafka)]
+        rollups = (await self._ask("/rollups"))["rollups"]
+        return _document(self._realm, lines, intake_lines, rollups, held)
+
+    async def _settled(self, kafka: Mapping[int, Commands], window: Mapping[int, tuple[int, int]], wait: float) -> dict[str, Any]:
+        """What the tables hold once every command has its outcome and fact, or when nothing has come for `wait` seconds."""
+        expected = sum(len(found.ids) for found in kafka.values())
+        best, since = -1, time.monotonic()
+        while True:
+            held = await self._ask("", window=_text(window))
+            stored = sum(row["sources"] for row in held["outcomes"]) + sum(row["sources"] for row in held["facts"])
+            answered = sum(row["sources"] for row in held["outcomes"])
+            applied, facts = sum(row["applied"] for row in held["outcomes"]), sum(row["rows"] for row in held["facts"])
+            self._progress(f"{self._realm}: {answered} of {expected} commands answered, {facts} of {applied} facts stored")
+            if stored > best:
+                best, since = stored, time.monotonic()
+            idle = not any(held["waiting"].values())
+            if (answered >= expected and facts >= applied and idle) or time.monotonic() - since > wait:
+                return held
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _line(self, partition: int, kafka: Commands, promised: dict[int, str], held: dict[str, Any]) -> Line:
+        outcomes = _of(held["outcomes"], partition)
+        facts = _of(held["facts"], partition)
+        dead = {offset for part, offset in held["dead"] if part == partition}
+        line = Line(partition, commands=len(kafka.ids), distinct=len(set(kafka.ids.values())), relayed=len(kafka.relayed))
+        for kind in ("applied", "repeated", "refused", "dead"):
+            setattr(line, kind, outcomes.get(kind, 0))
+        line.facts = facts.get("rows", 0)
+        line.hash_kafka, line.hash_outcomes = str(kafka.hash(dead)), outcomes.get("hash", "0")
+        line.hash_facts = facts.get("hash", "0")
+        self._check_promises(line, kafka, promised)
+        sums = (line.hash_kafka, line.commands, line.commands, outcomes.get("applied_hash", "0"), line.applied, line.applied)
+        stored = (
+            line.hash_outcomes,
+            outcomes.get("rows", 0),
+            outcomes.get("sources", 0),
+            line.hash_facts,
+            line.facts,
+            facts.get("sources", 0),
+        )
+        if sums != stored:
+            self._progress(f"{self._realm}: partition {partition} differs, comparing row by row")
+            _compare(line, kafka, await self._ask("/detail", window=_text({partition: (kafka.low, kafka.high)})))
+        return line
+
+    @staticmethod
+    def _check_promises(line: Line, kafka: Commands, promised: Mapping[int, str]) -> None:
+        """Every acknowledged command stands in Kafka at its place, as itself."""
+        counted = {offset: command for offset, command in promised.items() if kafka.low <= offset < kafka.high}
+        for offset, command in counted.items():
+            if kafka.ids.get(offset) != command:
+                line.missing += 1
+                _example(line, f"promised {command} is not at offset {offset} in Kafka")
+        line.acknowledged = len(counted)
+        line.unacknowledged = sum(1 for offset in kafka.ids if offset not in counted and offset not in kafka.relayed)
+
+    def _intake(
+        self, intake: Mapping[tuple[str, int], tuple[int, int]], kafka: Mapping[int, Commands], letters: set[Place]
+    ) -> list[dict[str, Any]]:
+        """Records departments wrote themselves: each became one command or one dead letter."""
+        relayed = {place for found in kafka.values() for place in found.relayed.values()}
+        lines = []
+        for (topic, partition), (low, high) in sorted(intake.items()):
+            mine = {offset for name, part, offset in relayed | letters if (name, part) == (topic, partition) and low <= offset < high}
+            dead = sum(1 for name, part, offset in letters if (name, part) == (topic, partition) and low <= offset < high)
+            missing = high - low - len(mine)
+            if high > low:
+                lines.append({"topic": topic, "partition": partition, "records": high - low, "dead": dead, "missing": missing})
+        return lines
+
+    async def _read_kafka(self) -> tuple[dict[int, Commands], dict[tuple[str, int], tuple[int, int]]]:
+        """All commands Kafka holds now, and the bounds of every intake partition."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            names = await consumer.topics()
+            head = INTAKE.in_realm(self._realm, "")
+            places = [TopicPartition(name, part) for name in names if name.startswith(head) for part in consumer.partitions_for_topic(name)]
+            # intake first: what is relayed meanwhile is then among the commands
+            lows, highs = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+            intake = {(tp.topic, tp.partition): (lows[tp], highs[tp]) for tp in places}
+            return await self._commands(consumer), intake
+        finally:
+            await consumer.stop()
+
+    async def _commands(self, consumer: AIOKafkaConsumer) -> dict[int, Commands]:
+        topic = INCIDENT_COMMANDS.in_realm(self._realm)
+        places = [TopicPartition(topic, part) for part in sorted(consumer.partitions_for_topic(topic) or ())]
+        if not places:
+            return {}
+        lows, highs = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        found = {tp.partition: Commands(lows[tp], highs[tp]) for tp in places}
+        marks: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
+        left = {tp for tp in places if highs[tp] > lows[tp]}
+        consumer.assign(list(left))
+        for tp in left:
+            consumer.seek(tp, lows[tp])
+        total, read = sum(highs[tp] - lows[tp] for tp in places), 0
+        while left:
+            batches: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=1000, max_records=5000)
+            for tp, records in batches.items():
+                for record in records:
+                    if record.offset < highs[tp]:
+                        _note(found[tp.partition], marks[tp.partition], record)
+                        read += 1
+                if records[-1].offset + 1 >= highs[tp] and tp in left:
+                    left.discard(tp)
+                    consumer.pause(tp)
+            self._progress(f"{self._realm}: read {read} of {total} commands in Kafka")
+        return found
+
+    async def _ask(self, path: str, **params: str) -> dict[str, Any]:
+        try:
+            answer = await self._read.get(f"/internal/reconcile{path}", params={"realm": self._realm.value, **params})
+        except httpx.HTTPError as error:
+            raise ReadPortAway(f"the read port does not answer ({type(error).__name__})") from error
+        if answer.status_code != 200:
+            raise ReadPortAway(f"the read port answered {answer.status_code}: {answer.text[:200]}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+_CODEC = codec(IncidentCommand)
+ID_LENGTH = 36
+ID_FRAME = 2 * ID_LENGTH  # Avro's length of a uuid, zig-zag
+
+
+def command_id_of(value: bytes | None) -> str:
+    """The first field of a command, without decoding the others; "" when unreadable."""
+    if value and len(value) > 6 + ID_LENGTH and value[5] == ID_FRAME and value[1:5] == _CODEC.schema_id.to_bytes(4, "big"):
+        return value[6 : 6 + ID_LENGTH].decode("ascii", "replace")
+    try:
+        return _CODEC.decode(value).command_id
+    except InvalidPayload:
+        return ""
+
+
+def _note(found: Commands, marks: dict[str, tuple[int, int]], record: Any) -> None:
+    derived = source_of(record.headers)
+    if derived:
+        source, place = derived
+        if place <= marks.get(source, (-1, -1)):
+            found.repeats += 1
+            return
+        marks[source] = place
+        topic, _, partition = source.rpartition(":")
+        found.relayed[record.offset] = (topic, int(partition), place[0])
+    found.ids[record.offset] = command_id_of(record.value)
+
+
+def _compare(line: Line, kafka: Commands, detail: Mapping[str, list[list[Any]]]) -> None:
+    """Row by row: each command one outcome, each applied one a fact, nothing else."""
+    outcomes = Counter((offset, command) for offset, command, kind in detail["outcomes"] if kind != "dead")
+    dead = Counter(offset for offset, _, kind in detail["outcomes"] if kind == "dead")
+    commands = Counter((offset, command) for offset, command in kafka.ids.items() if offset not in dead)
+    applied = Counter((offset, command) for offset, command, kind in detail["outcomes"] if kind == "applied")
+    facts = Counter((offset, command) for offset, command in detail["facts"])
+    _weigh(line, "outcome", commands, outcomes)
+    _weigh(line, "fact", Counter(set(applied)), facts)
+    twice = sum(count - 1 for count in dead.values())
+    line.duplicated += twice
+
+
+def _weigh(line: Line, what: str, expected: Counter[tuple[int, str]], stored: Counter[tuple[int, str]]) -> None:
+    for key in expected.keys() - stored.keys():
+        line.missing += 1
+        _example(line, f"no {what} for command {key[1]} at offset {key[0]}")
+    for key, count in stored.items():
+        if key not in expected:
+            line.unexplained += count
+            _example(line, f"{what} for {key[1]} at offset {key[0]}, where there is no such command" if what == "outcome" else
+                     f"fact for {key[1]} at offset {key[0]} without an applied outcome")  # fmt: skip
+        elif count > 1:
+            line.duplicated += count - 1
+            _example(line, f"{count} rows of one {what} for command {key[1]} at offset {key[0]}")
+
+
+def _example(line: Line, text: str) -> None:
+    if len(line.examples) < EXAMPLES:
+        line.examples.append(text)
+
+
+def _of(rows: list[dict[str, Any]], partition: int) -> dict[str, Any]:
+    return next((row for row in rows if row["partition"] == partition), {})
+
+
+def _text(window: Mapping[int, tuple[int, int]]) -> str:
+    return ",".join(f"{partition}:{low}-{high}" for partition, (low, high) in sorted(window.items()))
+
+
+def _document(
+    realm: Realm, lines: list[Line], intake: list[dict[str, Any]], rollups: dict[str, list[dict[str, Any]]], held: dict[str, Any]
+) -> dict[str, Any]:
+    def total(name: str) -> int:
+        return sum(getattr(line, name) for line in lines)
+
+    intake_dead = sum(line["dead"] for line in intake)
+    intake_missing = sum(line["missing"] for line in intake)
+    found: dict[str, Any] = {
+        "realm": realm.value,
+        "acknowledged": total("acknowledged") + total("relayed") + intake_dead + intake_missing,
+        "unacknowledged": total("unacknowledged"),
+        "applied": total("applied"), "repeated": total("repeated"), "refused": total("refused"), "dead": total("dead") + intake_dead,
+        "facts": total("facts"), "missing": total("missing") + intake_missing, "duplicated": total("duplicated"),
+        "unexplained": total("unexplained"), "rollup_mismatches": sum(rows[0]["keys"] for rows in rollups.values()),
+    }  # fmt: skip
+    answered = found["applied"] + found["repeated"] + found["refused"] + found["dead"]
+    balanced = found["acknowledged"] + found["unacknowledged"] == answered and found["applied"] == found["facts"]
+    found["exact"] = bool(balanced and all(line.exact for line in lines) and not intake_missing and not rollups)
+    found["by_partition"] = [_shown(line) for line in lines]
+    return found | {"intake": intake, "rollups": rollups, "waiting": held["waiting"], "failing": held["failing"]}
+
+
+def _shown(line: Line) -> dict[str, Any]:
+    return {name: getattr(line, name) for name in Line.__slots__} | {"exact": line.exact}
