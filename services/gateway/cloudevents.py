@@ -18,7 +18,6 @@ MEDIA_TYPE = "application/cloudevents+json"
 BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
 TYPES = ("liandong.incident", "liandong.fact", "liandong.command")
 
-ABSENT = msgspec.Raw()
 
 
 class Envelope(msgspec.Struct, kw_only=True):
@@ -30,8 +29,8 @@ class Envelope(msgspec.Struct, kw_only=True):
     type: str
     time: bodies.Time | None = None
     datacontenttype: str | None = None
-    data: msgspec.Raw = ABSENT
-    data_base64: msgspec.Raw = ABSENT
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    data_base64: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 def event(body: bytes, context: Context) -> Accepted:
@@ -57,16 +56,16 @@ def _check(envelope: Envelope) -> None:
         errors.append(InvalidPayload(Reason.BAD_VALUE, f"{envelope.type[:60]!r} is none of {', '.join(TYPES)}", "/type"))
     if envelope.datacontenttype is not None and envelope.datacontenttype.split(";")[0].strip().lower() != "application/json":
         errors.append(InvalidPayload(Reason.BAD_VALUE, "only application/json is taken", "/datacontenttype"))
-    if bytes(envelope.data_base64):
+    if envelope.data_base64 is not msgspec.UNSET:
         errors.append(InvalidPayload(Reason.BAD_VALUE, "data goes into `data`, as JSON", "/data_base64"))
-    elif not bytes(envelope.data):
+    elif envelope.data is msgspec.UNSET:
         errors.append(InvalidPayload(Reason.BAD_VALUE, "required", "/data"))
     if errors:
         raise Invalid(*errors)
 
 
 def _data(envelope: Envelope, context: Context) -> Accepted:
-    data = bytes(envelope.data)
+    data = _bytes(envelope)
     key = f"{envelope.source} {envelope.id}"
     if envelope.type == "liandong.command":
         body = intake.decode(data, bodies.CommandLine)
@@ -74,6 +73,10 @@ def _data(envelope: Envelope, context: Context) -> Accepted:
     if envelope.time is not None:
         data = _with_time(data, envelope.time)
     return intake.incident(intake.decode(data, bodies.Incident), context, key=key, fact=envelope.type == "liandong.fact")
+
+
+def _bytes(envelope: Envelope) -> bytes:
+    return b"" if envelope.data is msgspec.UNSET else bytes(envelope.data)
 
 
 def _with_time(data: bytes, time: str) -> bytes:
@@ -84,6 +87,6 @@ def _with_time(data: bytes, time: str) -> bytes:
 
 
 def _below_data(error: InvalidPayload, envelope: Envelope) -> InvalidPayload:
-    if error.pointer == "/occurred_at" and envelope.time is not None and b"occurred_at" not in bytes(envelope.data):
+    if error.pointer == "/occurred_at" and envelope.time is not None and b"occurred_at" not in _bytes(envelope):
         return InvalidPayload(error.reason, error.detail, "/time")
     return InvalidPayload(error.reason, error.detail, f"/data{error.pointer}")

@@ -122,7 +122,7 @@ def _all_errors(value: Any, shape: Any, first: msgspec.ValidationError) -> list[
                 if field.required:
                     errors.append(InvalidPayload(Reason.BAD_VALUE, "required", "/" + name))
                 continue
-            if field.type is msgspec.Raw:
+            if field.type == msgspec.Raw | msgspec.UnsetType:
                 continue
             try:
                 msgspec.convert(value[name], field.type)
