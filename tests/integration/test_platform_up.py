@@ -38,11 +38,12 @@ def post(platform: Platform, event_id: str, realm: str = "live") -> str:
 def is_stored(platform: Platform, case_id: str, realm: str = "live") -> bool:
     """Whether the case is answered from the warehouse, not from the gateway's memory."""
     answer = httpx.get(f"{platform.gateway}/v1/cases/{case_id}", params={"realm": realm}, headers=platform.headers("admin"))
-    return answer.status_code == 200 and bool(answer.json().get("state") == "captured")
+    state: str = answer.json().get("state", "") if answer.status_code == 200 else ""
+    return state == "captured"
 
 
 def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return bool(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
 
 
 def test_up_answers_when_everything_is_ready(platform: Platform) -> None:
