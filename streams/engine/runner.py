@@ -146,15 +146,16 @@ class Runner:
 
     def _said_before(self, record: ConsumerRecord, held: Value, work: Working, outputs: list[tuple[int, Output]]) -> bool:
         """A replay after a crash: the state already holds this record; what it caused is sent again as it was."""
-        for value in (held, work.get(LOOSE)):
-            if value.version < record.offset:
-                continue
-            again = [output for output in unpack_outputs(value.outbox) if output.offset == record.offset]
-            if again or value is held:
-                outputs += [(self._target(record, output.key), output) for output in again]
-                self._metrics.replayed.inc()
-                return True
-        return False
+        offset = record.offset
+        holders = [value for value in (held, work.get(LOOSE)) if value.version >= offset]  # it may have been loose, and its key held later
+        if not holders:
+            return False
+        again = [output for value in holders for output in unpack_outputs(value.outbox) if output.offset == offset]
+        if not again and holders[0] is not held:
+            return False
+        outputs += [(self._target(record, output.key), output) for output in again]
+        self._metrics.replayed.inc()
+        return True
 
     def _seen(self, src: Src, offset: int, work: Working) -> bool:
         """Whether the mark of the source partition is at or above this record; else it moves up."""
