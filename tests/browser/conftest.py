@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -16,6 +17,7 @@ from tests.browser.stage import Stage
 from tests.conftest import TEST_PARTITIONS
 
 OpenScreen = Callable[..., Page]
+LIVE = '[data-tile="trust"][data-state="live"]'
 
 
 def chromium_path() -> str | None:
@@ -53,8 +55,8 @@ def stage(chromium_at: str, broker: Broker, topics: Callable[..., None], tmp_pat
 
 
 @pytest.fixture
-def open_screen(stage: Stage, chromium: Browser) -> Iterator[OpenScreen]:
-    """`open_screen(key="screen", fragment="realm=live", width=1920, height=1080)` answers a page that shows a live wall.
+def open_page(chromium: Browser) -> Iterator[OpenScreen]:
+    """`open_page(url, key, fragment="realm=live", width=1920, height=1080)` answers a page that shows a live wall.
 
     When the test ends, an error the page threw, or anything the content security policy blocked, fails it.
     """
@@ -65,24 +67,27 @@ def open_screen(stage: Stage, chromium: Browser) -> Iterator[OpenScreen]:
         if message.type == "error" and "Content Security Policy" in message.text:
             errors.append(message.text)
 
-    def open_page(
-        key: str = "screen",
-        fragment: str = "realm=live",
-        width: int = 1920,
-        height: int = 1080,
-        wait: str = '[data-tile="trust"][data-state="live"]',
-    ) -> Page:
+    def open_at(url: str, key: str, fragment: str = "realm=live", width: int = 1920, height: int = 1080, wait: str = LIVE) -> Page:
         page = chromium.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", note)
         pages.append(page)
-        page.goto(f"{stage.url}/#{fragment}" + (f"&key={stage.keys.get(key, key)}" if key else ""))
-        if wait:
-            page.wait_for_selector(wait)
+        page.goto(f"{url}/#{fragment}" + (f"&key={key}" if key else ""))
+        page.wait_for_selector(wait)
         return page
 
-    yield open_page
+    yield open_at
     for page in pages:
         page.close()
     assert errors == []
+
+
+@pytest.fixture
+def open_screen(stage: Stage, open_page: OpenScreen) -> OpenScreen:
+    """The same on the stage: `open_screen(key="nanshan", …)` names one of its keys."""
+
+    def open_at(key: str = "screen", **more: Any) -> Page:
+        return open_page(stage.url, stage.keys.get(key, key), **more)
+
+    return open_at

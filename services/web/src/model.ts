@@ -3,8 +3,8 @@ import { type CaseRow, type ChildRow, type Counts, type Delta, type Offsets, typ
 import { day } from "./i18n";
 
 export const NEWEST = 30;
-const HOUR = 3_600_000;
-const QUARTER = HOUR / 4;
+const HOUR_MS = 3_600_000;
+const BIN_MS = HOUR_MS / 4;
 
 export interface Bin {
   opened: number;
@@ -20,7 +20,6 @@ export class Model {
   readonly stands: Offsets;
   /** Opened and closed by start of bin. */
   readonly trend = new Map<number, Bin>();
-  readonly binMs: number;
   /** Newest time seen: what "now" is in a realm that runs on log time. */
   newestReceived = 0;
   /** The day that "today" means, as 2026-11-22. */
@@ -36,7 +35,6 @@ export class Model {
     this.types = new Map(snapshot.types.map((row) => [row.code, { ...row }]));
     this.newest = snapshot.newest.slice(0, NEWEST);
     this.stands = { ...snapshot.offsets };
-    this.binMs = finest(snapshot.trend.map((point) => point.t)) < HOUR ? QUARTER : HOUR;
     for (const point of snapshot.trend) this.flow(point.t, point.opened, point.closed);
     this.newestReceived = Math.max(logTime ? snapshot.at : 0, ...snapshot.newest.map((row) => row.received_at));
     this.today = day(this.now(snapshot.at));
@@ -91,7 +89,7 @@ export class Model {
   }
 
   private flow(at: number, opened: number, closed: number): void {
-    const start = Math.floor(at / this.binMs) * this.binMs;
+    const start = Math.floor(at / BIN_MS) * BIN_MS;
     const bin = this.trend.get(start) ?? { opened: 0, closed: 0 };
     bin.opened += opened;
     bin.closed += closed;
@@ -100,12 +98,12 @@ export class Model {
 
   /** Bins of the last 24 hours, oldest first, empty ones too. */
   lastDay(wall: number): [number, Bin][] {
-    const end = Math.floor(this.now(wall) / this.binMs) * this.binMs;
+    const end = Math.floor(this.now(wall) / BIN_MS) * BIN_MS;
     const bins: [number, Bin][] = [];
-    for (let start = end - 24 * HOUR + this.binMs; start <= end; start += this.binMs) {
+    for (let start = end - 24 * HOUR_MS + BIN_MS; start <= end; start += BIN_MS) {
       bins.push([start, this.trend.get(start) ?? { opened: 0, closed: 0 }]);
     }
-    for (const start of this.trend.keys()) if (start < end - 26 * HOUR) this.trend.delete(start);
+    for (const start of this.trend.keys()) if (start < end - 26 * HOUR_MS) this.trend.delete(start);
     return bins;
   }
 
@@ -138,9 +136,4 @@ export class Model {
     }
     return "";
   }
-}
-
-function finest(times: number[]): number {
-  const sorted = [...new Set(times)].sort((a, b) => a - b);
-  return Math.min(HOUR, ...sorted.slice(1).map((time, index) => time - sorted[index]!));
 }

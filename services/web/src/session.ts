@@ -18,6 +18,7 @@ export type Reconciled = "pending" | "same" | "differed";
 export class Session {
   model: Model | null = null;
   snapshot: Snapshot | null = null;
+  snapshotAt = 0;
   readPortAway = false;
   reconciled: Reconciled = "pending";
   reconciledAt = 0;
@@ -112,6 +113,7 @@ export class Session {
   private adopt(snapshot: Snapshot): void {
     const before = this.model;
     this.snapshot = snapshot;
+    this.snapshotAt = this.wall();
     const age = snapshot.freshness.deltas_ms;
     if (age !== null) this.newestStored = this.wall() - age;
     const fresh = new Model(snapshot, this.logTime);

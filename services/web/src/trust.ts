@@ -22,6 +22,7 @@ export class TrustBand {
   private readonly heartbeat = item("heartbeat", "trust.heartbeat");
   private readonly reconcile = item("reconcile", "trust.reconcile");
   private readonly lag = item("lag", "trust.lag");
+  private readonly counted = h("span", { class: "group-name" }, t("trust.completeness"));
   private readonly counts = new Map(COMPLETENESS.map(([field, word]) => [field, item(field, word)]));
   private readonly readPort = h("span", { class: "read-port", "data-field": "read-port" });
 
@@ -32,7 +33,7 @@ export class TrustBand {
       h("div", { class: "trust-link", role: "status" }, this.mark, this.link, this.more),
       this.newest,
       this.heartbeat,
-      h("div", { class: "completeness", "data-tile": "completeness" }, h("span", { class: "group-name" }, t("trust.completeness")), ...this.counts.values(), this.lag),
+      h("div", { class: "completeness", "data-tile": "completeness" }, this.counted, ...this.counts.values(), this.lag),
       this.reconcile,
       this.readPort,
     );
@@ -56,6 +57,7 @@ export class TrustBand {
 
     const snapshot = session.snapshot;
     for (const [field] of COMPLETENESS) value(this.counts.get(field)!, snapshot ? number(snapshot.completeness[field]) : "—", snapshot?.completeness[field] ?? "");
+    if (snapshot) text(this.counted, t("trust.completenessAt", { time: clockTime(session.snapshotAt) }));
     const reasons = Object.entries(snapshot?.completeness.by_reason ?? {});
     attribute(this.counts.get("refused")!, "title", reasons.map(([reason, count]) => `${reason}: ${count}`).join("\n"));
     value(this.lag, snapshot ? number(snapshot.freshness.lag_records) : "—", snapshot?.freshness.lag_records ?? "");
