@@ -30,12 +30,17 @@ EVENTS = frozenset({"incident_event", "audit_entry"})
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Why two versions don't go together."""
+    """Why two versions don't go together; the library names kinds, places and messages without saying which belong together."""
 
     version: int  # the released version it clashes with
     direction: str  # "backward": the new one can't read the old; "forward": the old can't read the new
-    location: str  # JSON Pointer into the reader's schema
-    message: str
+    kinds: tuple[str, ...]  # e.g. reader_field_missing_default_value
+    locations: tuple[str, ...]  # JSON Pointers into the reader's schema
+    messages: tuple[str, ...]  # e.g. the field's name
+
+    def __str__(self) -> str:
+        where, what = ", ".join(self.locations), ", ".join(self.kinds)
+        return f"version {self.version}, {self.direction}, at {where}: {what} ({'; '.join(self.messages)})"
 
 
 def mode_of(name: str) -> Mode:
@@ -62,9 +67,9 @@ def _check(version: int, direction: str, *, reader: Any, writer: Any) -> list[Co
     verdict = ReaderWriterCompatibilityChecker().get_compatibility(reader, writer)  # type: ignore[no-untyped-call]
     if verdict.compatibility is SchemaCompatibilityType.compatible:
         return []
-    places = sorted(verdict.locations) or [""]
-    messages = sorted(verdict.messages) or ["incompatible"]
-    return [Conflict(version, direction, places[min(i, len(places) - 1)], message) for i, message in enumerate(messages)]
+    kinds = sorted({kind.value for kind in verdict.incompatibilities})
+    exact = sorted(place for place in verdict.locations if place != "/") or ["/"]
+    return [Conflict(version, direction, tuple(kinds), tuple(exact), tuple(sorted(verdict.messages)))]
 
 
 def canonical(text: str) -> str:

@@ -104,7 +104,7 @@ def verdict(subject: str, text: str) -> list[str]:
         found = compat.conflicts(type_of(subject), text)
     except ValueError as error:
         raise RegistryError(INVALID_SCHEMA, str(error)) from None
-    return [f"version {c.version}, {c.direction}, at {c.location or '/'}: {c.message}" for c in found]
+    return [str(conflict) for conflict in found]
 
 
 def routes(departments: tuple[str, ...]) -> APIRouter:

@@ -163,7 +163,11 @@ def _changed(name: str, change: str) -> str:
 def test_the_gate_stops_what_would_not_be_read(name: str, change: str, directions: set[str]) -> None:
     found = compat.conflicts(name, _changed(name, change))
     assert {conflict.direction for conflict in found} == directions
-    assert all(conflict.location.startswith("/") and conflict.message for conflict in found)
+    for conflict in found:
+        assert all(place.startswith("/") for place in conflict.locations)
+        assert conflict.kinds
+        assert conflict.messages
+        assert conflict.locations[0] in str(conflict)
 
 
 def test_words_and_defaults_do_not_make_another_schema() -> None:
