@@ -36,7 +36,7 @@ def reconcile(
     console = Console(stderr=True, highlight=False)
     with console.status("reading") as status:
         try:
-            accounts = asyncio.run(_accounts(settings, state, realms, wait, lambda text: status.update(text)))
+            accounts = asyncio.run(_accounts(settings, state, realms, wait, status.update))
         except ReadPortAway as error:
             end(str(error))
     whole = _whole(accounts)
