@@ -22,7 +22,7 @@ from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json,
 from services.keys import KeyStore
 from services.replay.errors import MappingError
 from services.replay.mapping import Mapping, load
-from services.replay.outcomes import Outcomes, ReadPortAway, count, settled
+from services.replay.outcomes import Outcomes, ReadPortAway, Wait, count, settled
 from services.replay.reader import Damaged, open_rows, row_estimate
 from services.replay.rows import RowMapper
 from services.replay.run import Counts, Refused
@@ -31,6 +31,7 @@ from services.replay.sender import Plan
 
 LANES = 4
 REQUEST_S = 60.0
+QUIET_S = 10.0
 ENDED_EARLY, BAD_CALL, NOT_ALL = 1, 2, 4
 
 
@@ -66,7 +67,7 @@ def replay(
         rules.check_realm(realm)
     except MappingError as error:
         end(f"mapping {mapping.name}: {error}", BAD_CALL)
-    if realm not in settings.realm_list:
+    if realm not in state["realms"]:
         end(f"this platform does not serve realm {realm.value}", BAD_CALL)
     keys = state["keys"]
     principal = KeyStore(settings.keys_file).find(keys["producer"])
@@ -124,8 +125,8 @@ async def _run(call: Call, listed: Path) -> dict[str, Any]:
             seconds = time.perf_counter() - began
             outcomes = Outcomes()
             if before is not None:
-                expected = counts.sent.accepted
-                outcomes = await settled(read, call.plan.realm, before, expected, patience_s=call.wait_s, progress=bar.answered)
+                rest = Wait(call.wait_s, QUIET_S if counts.sent.resent else 0.0)
+                outcomes = await settled(read, call.plan.realm, before, counts.sent.accepted, wait=rest, progress=bar.answered)
             all_seconds = time.perf_counter() - began
     return _summary(call, counts, outcomes, seconds, all_seconds) | trouble
 

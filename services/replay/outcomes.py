@@ -43,10 +43,18 @@ async def count(client: httpx.AsyncClient, realm: str) -> Outcomes:
     return Outcomes(*(int(completeness[kind]) for kind in KINDS))
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long to wait for outcomes, in seconds without a new one."""
+
+    patience_s: float  # while some are missing
+    quiet_s: float = 0.0  # when enough are there: more may come where lines were sent again
+
+
 async def settled(
-    client: httpx.AsyncClient, realm: str, before: Outcomes, expected: int, *, patience_s: float, progress: Callable[[int], None]
+    client: httpx.AsyncClient, realm: str, before: Outcomes, expected: int, *, wait: Wait, progress: Callable[[int], None]
 ) -> Outcomes:
-    """The outcomes since `before`, once there are `expected`, or when none came for `patience_s` seconds.
+    """The outcomes since `before`, once there are `expected`, or when no more come.
 
     More than expected is possible: lines sent again after a broken connection, or another sender in the same realm."""
     loop = asyncio.get_running_loop()
@@ -59,6 +67,6 @@ async def settled(
         if now != found:
             found, changed = now, loop.time()
             progress(found.total)
-        if found.total >= expected or loop.time() - changed > patience_s:
+        if loop.time() - changed >= (wait.quiet_s if found.total >= expected else wait.patience_s):
             return found
         await asyncio.sleep(POLL_S)

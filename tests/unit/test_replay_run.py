@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from services.replay.errors import RowRefused
-from services.replay.outcomes import Outcomes, settled
+from services.replay.outcomes import Outcomes, Wait, settled
 from services.replay.reader import Damaged, NumberedRow
 from services.replay.rows import Mapped, Row
 from services.replay.run import Counts, Pace, replay
@@ -177,7 +177,7 @@ async def test_waiting_for_outcomes_ends_when_all_are_there_or_none_come() -> No
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(snapshot), base_url="http://read") as client:
         before = Outcomes(applied=10, refused=1)
-        found = await settled(client, "replay", before, 5, patience_s=5, progress=lambda _: None)
+        found = await settled(client, "replay", before, 5, wait=Wait(5), progress=lambda _: None)
         assert found == Outcomes(applied=5)
-        missing = await settled(client, "replay", before, 6, patience_s=0.1, progress=lambda _: None)
+        missing = await settled(client, "replay", before, 6, wait=Wait(0.1), progress=lambda _: None)
         assert missing == Outcomes(applied=5)
