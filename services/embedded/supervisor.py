@@ -140,7 +140,9 @@ class Supervisor:
         """Starts the child and waits for its end; answers since when it was ready (monotonic s), None if never."""
         state, note = self._states[spec.name], self._note(spec.name)
         note.unlink(missing_ok=True)
-        process = spawn(spec.command, self._log_file(spec.name), spec.env)
+        # A failpoint is armed for the first life only: the second one has to show that it recovers.
+        env = spec.env | {"LIANDONG_FAILPOINT": ""} if state.restarts else spec.env
+        process = spawn(spec.command, self._log_file(spec.name), env)
         self._running[spec.name] = process
         state.pid, state.created = process.pid, created_at(process.pid)
         self._changed(spec.name, "starting")
