@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway import documents, metrics, registry, routes, sealed
-from services.gateway.intake import Invalid
+from services.gateway.decoding import Invalid
 from services.gateway.parts import Parts
 from services.gateway.problems import Problem, not_found, refused
 

@@ -12,7 +12,8 @@ from schemas.bounds import MAX_BATCH_BYTES, MAX_BATCH_LINES, MAX_BODY_BYTES
 from services.gateway import metrics
 from services.gateway.accept import Acceptor, Delivered
 from services.gateway.answers import LineAnswer, LineProblem, line_of, problem_line
-from services.gateway.intake import Accepted, Context, Invalid
+from services.gateway.decoding import Invalid
+from services.gateway.intake import Accepted, Context
 from services.gateway.limits import RateLimit
 from services.gateway.problems import Problem, refused, too_large
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import msgspec
 
 from schemas.errors import InvalidPayload, Reason
-from services.gateway import bodies, intake
-from services.gateway.intake import Accepted, Context, Invalid
+from services.gateway import bodies, decoding, intake
+from services.gateway.decoding import Invalid
+from services.gateway.intake import Accepted, Context
 
 MEDIA_TYPE = "application/cloudevents+json"
 BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
@@ -35,7 +36,7 @@ class Envelope(msgspec.Struct, kw_only=True):
 
 def event(body: bytes, context: Context) -> Accepted:
     """One event. Raises Invalid; pointers lead into the event, e.g. /data/division."""
-    envelope = intake.decode(body, Envelope)
+    envelope = decoding.decode(body, Envelope)
     _check(envelope)
     try:
         return _data(envelope, context)
@@ -45,7 +46,7 @@ def event(body: bytes, context: Context) -> Accepted:
 
 def split(body: bytes) -> list[bytes]:
     """The events of a batch. Raises Invalid if it is not a JSON array."""
-    return [bytes(part) for part in intake.decode(body, list[msgspec.Raw])]
+    return [bytes(part) for part in decoding.decode(body, list[msgspec.Raw])]
 
 
 def _check(envelope: Envelope) -> None:
@@ -68,11 +69,11 @@ def _data(envelope: Envelope, context: Context) -> Accepted:
     data = _bytes(envelope)
     key = f"{envelope.source} {envelope.id}"
     if envelope.type == "liandong.command":
-        body = intake.decode(data, bodies.CommandLine)
+        body = decoding.decode(data, bodies.CommandLine)
         return intake.command(body, body.name, body.case_id, context, key=key)
     if envelope.time is not None:
         data = _with_time(data, envelope.time)
-    return intake.incident(intake.decode(data, bodies.Incident), context, key=key, fact=envelope.type == "liandong.fact")
+    return intake.incident(decoding.decode(data, bodies.Incident), context, key=key, fact=envelope.type == "liandong.fact")
 
 
 def _bytes(envelope: Envelope) -> bytes:

@@ -13,7 +13,8 @@ from schemas.errors import InvalidPayload, Reason
 from schemas.realms import Realm
 from services.gateway.accept import Acceptor
 from services.gateway.auth import principal_of, realm_of
-from services.gateway.intake import Context, Invalid
+from services.gateway.decoding import Invalid
+from services.gateway.intake import Context
 from services.gateway.limits import RateLimit
 from services.gateway.pending import PendingMemory
 from services.gateway.problems import too_large

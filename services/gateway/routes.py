@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from schemas.bounds import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from schemas.ids import is_case_number
-from services.gateway import bodies, cloudevents, intake
+from services.gateway import bodies, cloudevents, decoding, intake
 from services.gateway.answers import single
 from services.gateway.batch import Batch, chunks
 from services.gateway.documents import BATCH, CLOUDEVENTS, COMMAND, INCIDENT
@@ -39,7 +39,7 @@ def _senders(router: APIRouter, parts: Parts) -> None:
     async def post(request: Request, *, fact: bool) -> Response:
         context = parts.context(request)
         parts.limit.check(context.principal)
-        body = intake.decode(await read_body(request, MAX_BODY_BYTES), bodies.Incident)
+        body = decoding.decode(await read_body(request, MAX_BODY_BYTES), bodies.Incident)
         accepted = intake.incident(body, context, key=idempotency_key(request), fact=fact)
         return single((await parts.acceptor.deliver([accepted], context.realm, trace_of(request)))[0])
 
@@ -108,7 +108,7 @@ def _commands(router: APIRouter, parts: Parts) -> None:
         if not context.principal.may_command(context.principal.division):
             raise forbidden("only desks command cases")
         data = await read_body(request, MAX_BODY_BYTES)
-        body = intake.decode(data or b"{}", bodies.Command)
+        body = decoding.decode(data or b"{}", bodies.Command)
         case_id, division = await _locate(segment(case), request, context, parts)
         accepted = intake.command(body, name, case_id, context, key=idempotency_key(request), division=division)
         return single((await parts.acceptor.deliver([accepted], context.realm, trace_of(request)))[0])

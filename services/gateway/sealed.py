@@ -19,7 +19,8 @@ from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind
 from schemas.topics import AUDIT
 from services.gateway.accept import headers
-from services.gateway.intake import Context, Invalid
+from services.gateway.decoding import Invalid
+from services.gateway.intake import Context
 from services.gateway.parts import Parts
 from services.gateway.problems import Problem, forbidden, not_found, unavailable
 from services.gateway.reads import segment

@@ -14,8 +14,9 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import codec
 from schemas.errors import InvalidPayload
 from schemas.realms import Realm
-from services.gateway import bodies, cloudevents, intake
-from services.gateway.intake import Accepted, Context, Invalid
+from services.gateway import bodies, cloudevents, decoding, intake
+from services.gateway.decoding import Invalid
+from services.gateway.intake import Accepted, Context
 from tests.principals import DESK, PRODUCER
 
 CODEC = codec(IncidentCommand)
@@ -77,8 +78,8 @@ def test_any_json_is_a_command_or_a_refusal_that_points(value: Any) -> None:
     data = json.dumps(value).encode()
     for context in contexts():
         check(lambda: intake.line(data, context))  # noqa: B023 - called at once
-        check(lambda: intake.incident(intake.decode(data, bodies.Incident), context, fact=True))  # noqa: B023
-        check(lambda: intake.command(intake.decode(data, bodies.Command), "accept", GOOD["case_id"], context))  # noqa: B023
+        check(lambda: intake.incident(decoding.decode(data, bodies.Incident), context, fact=True))  # noqa: B023
+        check(lambda: intake.command(decoding.decode(data, bodies.Command), "accept", GOOD["case_id"], context))  # noqa: B023
         check(lambda: cloudevents.event(data, context))  # noqa: B023
 
 
@@ -97,7 +98,7 @@ def test_no_word_of_a_person_reaches_the_command(name: str, note: str, address: 
     body = {**{k: GOOD[k] for k in ("type", "division", "occurred_at", "event_id")}, "reporter": {"name": marks[0]}, "note": marks[1]}
     try:
         data = json.dumps({**body, "place": {"address": marks[2]}}).encode()
-        accepted = intake.incident(intake.decode(data, bodies.Incident), contexts()[0])
+        accepted = intake.incident(decoding.decode(data, bodies.Incident), contexts()[0])
     except Invalid:
         return  # a lone surrogate is no text
     encoded = CODEC.encode(accepted.command)

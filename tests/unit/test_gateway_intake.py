@@ -12,8 +12,9 @@ from schemas import geohash, ids
 from schemas.errors import Reason
 from schemas.principals import Principal
 from schemas.realms import Realm
-from services.gateway import bodies, cloudevents, intake
-from services.gateway.intake import Accepted, Context, Invalid
+from services.gateway import bodies, cloudevents, decoding, intake
+from services.gateway.decoding import Invalid
+from services.gateway.intake import Accepted, Context
 from tests.principals import ADMIN, DESK, OTHER_DESK, PRODUCER, SCREEN
 
 NOW = int(datetime.fromisoformat("2026-11-22T09:00:00+08:00").timestamp() * 1000)
@@ -28,7 +29,7 @@ def context(principal: Principal = PRODUCER, realm: Realm = Realm.LIVE, now: int
 
 def incident(fields: dict[str, Any], **options: Any) -> Accepted:
     key, fact = options.pop("key", ""), options.pop("fact", False)
-    return intake.incident(intake.decode(json.dumps(fields).encode(), bodies.Incident), context(**options), key=key, fact=fact)
+    return intake.incident(decoding.decode(json.dumps(fields).encode(), bodies.Incident), context(**options), key=key, fact=fact)
 
 
 def errors_of(fields: Any, **options: Any) -> dict[str, Reason]:
@@ -169,7 +170,7 @@ def test_a_fact_needs_state_number_and_version() -> None:
 )
 def test_what_is_no_object_of_json_is_refused_as_a_whole(data: bytes) -> None:
     with pytest.raises(Invalid) as invalid:
-        intake.decode(data, bodies.Incident)
+        decoding.decode(data, bodies.Incident)
     assert [error.pointer for error in invalid.value.errors] == [""]
 
 
@@ -177,7 +178,7 @@ def test_what_is_no_object_of_json_is_refused_as_a_whole(data: bytes) -> None:
 
 
 def command(name: str, fields: dict[str, Any], principal: Principal = DESK, division: str = "440305", key: str = "") -> Accepted:
-    body = intake.decode(json.dumps(fields).encode(), bodies.Command)
+    body = decoding.decode(json.dumps(fields).encode(), bodies.Command)
     return intake.command(body, name, CASE, context(principal), key=key, division=division)
 
 
