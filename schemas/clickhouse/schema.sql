@@ -1,0 +1,865 @@
+CREATE TABLE audit
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    entry_id String,
+    case_id String,
+    realm LowCardinality(String),
+    action LowCardinality(String),
+    principal String,
+    person String,
+    org LowCardinality(String),
+    role LowCardinality(String),
+    division String,
+    reason LowCardinality(String),
+    at DateTime64(3, 'UTC'),
+    INDEX blocks _blk TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY _month
+ORDER BY (realm, case_id, at)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE audit_in
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    entry_id String,
+    case_id String,
+    realm LowCardinality(String),
+    action LowCardinality(String),
+    principal String,
+    person String,
+    org LowCardinality(String),
+    role LowCardinality(String),
+    division String,
+    reason LowCardinality(String),
+    at DateTime64(3, 'UTC')
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW audit_mv TO audit
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    entry_id String,
+    case_id String,
+    realm LowCardinality(String),
+    action LowCardinality(String),
+    principal String,
+    person String,
+    org LowCardinality(String),
+    role LowCardinality(String),
+    division String,
+    reason LowCardinality(String),
+    at DateTime64(3, 'UTC')
+)
+AS SELECT *
+FROM audit_in;
+
+CREATE VIEW bi_case_now
+(
+    realm LowCardinality(String),
+    case_number String,
+    division String,
+    county LowCardinality(String),
+    level LowCardinality(String),
+    incident_type LowCardinality(String),
+    state LowCardinality(String),
+    holder_level LowCardinality(String),
+    grade Int32,
+    round Int32,
+    reassignments Int32,
+    reopens Int32,
+    mirrored Bool,
+    opened_at DateTime64(3, 'UTC')
+)
+AS SELECT realm, case_number, division, county, level, incident_type, state, holder_level, grade, round, reassignments, reopens, mirrored, opened_at
+FROM case_now FINAL;
+
+CREATE VIEW bi_incidents_daily
+(
+    realm LowCardinality(String),
+    day Date,
+    county LowCardinality(String),
+    opened UInt64,
+    closed UInt64,
+    events UInt64
+)
+AS SELECT realm, toDate(hour, 'Asia/Shanghai') AS day, county, sum(f.opened) AS opened, sum(f.closed) AS closed, sum(f.events) AS events
+FROM flow_by_hour AS f
+GROUP BY realm, day, county;
+
+CREATE TABLE case_now
+(
+    realm LowCardinality(String),
+    case_id String,
+    case_seq Int64,
+    case_number String,
+    division String,
+    county LowCardinality(String),
+    level LowCardinality(String),
+    incident_type LowCardinality(String),
+    state LowCardinality(String),
+    holder LowCardinality(String),
+    holder_level LowCardinality(String),
+    grade Int32,
+    round Int32,
+    reassignments Int32,
+    reopens Int32,
+    mirrored Bool,
+    producer LowCardinality(String),
+    title String,
+    opened_at DateTime64(3, 'UTC'),
+    occurred_at DateTime64(3, 'UTC'),
+    received_at DateTime64(3, 'UTC'),
+    updated_at DateTime64(3, 'UTC'),
+    _blk UInt64
+)
+ENGINE = ReplacingMergeTree(case_seq)
+ORDER BY (realm, case_id)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW case_now_mv TO case_now
+(
+    realm LowCardinality(String),
+    case_id String,
+    case_seq Int64,
+    case_number String,
+    division String,
+    county LowCardinality(String),
+    level LowCardinality(String),
+    incident_type LowCardinality(String),
+    state LowCardinality(String),
+    holder LowCardinality(String),
+    holder_level LowCardinality(String),
+    grade Int32,
+    round Int32,
+    reassignments Int32,
+    reopens Int32,
+    mirrored Bool,
+    producer LowCardinality(String),
+    title String,
+    opened_at DateTime64(3, 'UTC'),
+    occurred_at DateTime64(3, 'UTC'),
+    received_at DateTime64(3, 'UTC'),
+    updated_at DateTime64(3, 'UTC'),
+    _blk UInt64
+)
+AS SELECT realm, case_id, case_seq, case_number, division, county, level, incident_type, state, holder, holder_level, grade, round, reassignments, reopens, mirrored, producer, title, opened_at, occurred_at, received_at, _ts AS updated_at, _blk
+FROM incident_events_in;
+
+CREATE TABLE dead_letters
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    topic LowCardinality(String),
+    partition Int32,
+    offset Int64,
+    realm LowCardinality(String),
+    key Nullable(String),
+    value Nullable(String),
+    reason LowCardinality(String),
+    detail String,
+    code_version LowCardinality(String),
+    lane LowCardinality(String),
+    received_at DateTime64(3, 'UTC'),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32,
+    INDEX blocks _blk TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY _month
+ORDER BY (realm, _topic, _part, _off)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE dead_letters_in
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    topic LowCardinality(String),
+    partition Int32,
+    offset Int64,
+    realm LowCardinality(String),
+    key Nullable(String),
+    value Nullable(String),
+    reason LowCardinality(String),
+    detail String,
+    code_version LowCardinality(String),
+    lane LowCardinality(String),
+    received_at DateTime64(3, 'UTC'),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW dead_letters_mv TO dead_letters
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    topic LowCardinality(String),
+    partition Int32,
+    offset Int64,
+    realm LowCardinality(String),
+    key Nullable(String),
+    value Nullable(String),
+    reason LowCardinality(String),
+    detail String,
+    code_version LowCardinality(String),
+    lane LowCardinality(String),
+    received_at DateTime64(3, 'UTC'),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32
+)
+AS SELECT *
+FROM dead_letters_in;
+
+CREATE TABLE flow_by_hour
+(
+    realm LowCardinality(String),
+    hour DateTime('UTC'),
+    county LowCardinality(String),
+    opened SimpleAggregateFunction(sum, UInt64),
+    closed SimpleAggregateFunction(sum, UInt64),
+    events SimpleAggregateFunction(sum, UInt64),
+    _blk SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (realm, hour, county)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW flow_by_hour_mv TO flow_by_hour
+(
+    realm LowCardinality(String),
+    hour DateTime('UTC'),
+    county LowCardinality(String),
+    opened UInt64,
+    closed UInt64,
+    events UInt64,
+    _blk UInt64
+)
+AS SELECT realm, toStartOfHour(toDateTime(received_at)) AS hour, county, countIf((state_from = '') OR ((state_from IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')) AND (state NOT IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')))) AS opened, countIf((state IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')) AND (state_from NOT IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn'))) AS closed, count() AS events, max(_blk) AS _blk
+FROM live_deltas_in
+GROUP BY realm, hour, county;
+
+CREATE TABLE flow_by_minute
+(
+    realm LowCardinality(String),
+    minute DateTime('UTC'),
+    county LowCardinality(String),
+    opened SimpleAggregateFunction(sum, UInt64),
+    closed SimpleAggregateFunction(sum, UInt64),
+    events SimpleAggregateFunction(sum, UInt64),
+    _blk SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (realm, minute, county)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW flow_by_minute_mv TO flow_by_minute
+(
+    realm LowCardinality(String),
+    minute DateTime('UTC'),
+    county LowCardinality(String),
+    opened UInt64,
+    closed UInt64,
+    events UInt64,
+    _blk UInt64
+)
+AS SELECT realm, toStartOfMinute(toDateTime(received_at)) AS minute, county, countIf((state_from = '') OR ((state_from IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')) AND (state NOT IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')))) AS opened, countIf((state IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')) AND (state_from NOT IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn'))) AS closed, count() AS events, max(_blk) AS _blk
+FROM live_deltas_in
+GROUP BY realm, minute, county;
+
+CREATE TABLE incident_events
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    event_id String,
+    case_id String,
+    case_seq Int64,
+    type LowCardinality(String),
+    kind LowCardinality(String),
+    division String,
+    level LowCardinality(String),
+    realm LowCardinality(String),
+    actor_person String,
+    actor_org LowCardinality(String),
+    actor_role LowCardinality(String),
+    actor_level LowCardinality(String),
+    occurred_at DateTime64(3, 'UTC'),
+    occurred_offset Int32,
+    received_at DateTime64(3, 'UTC'),
+    policy_version LowCardinality(String),
+    calendar_version LowCardinality(String),
+    cause LowCardinality(String),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32,
+    home_cluster LowCardinality(String),
+    ownership_epoch Int32,
+    command_id String,
+    case_number String,
+    incident_type LowCardinality(String),
+    type_from LowCardinality(String),
+    county LowCardinality(String),
+    county_from LowCardinality(String),
+    state LowCardinality(String),
+    state_from LowCardinality(String),
+    holder LowCardinality(String),
+    holder_level LowCardinality(String),
+    grade Int32,
+    round Int32,
+    reassignments Int32,
+    reopens Int32,
+    mirrored Bool,
+    producer LowCardinality(String),
+    title String,
+    reason LowCardinality(String),
+    rule LowCardinality(String),
+    cell String,
+    sealed_ref String,
+    opened_at DateTime64(3, 'UTC'),
+    INDEX blocks _blk TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY _month
+ORDER BY (realm, case_id, case_seq)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE incident_events_by_hour
+(
+    realm LowCardinality(String),
+    hour DateTime('UTC'),
+    county LowCardinality(String),
+    incident_type LowCardinality(String),
+    type LowCardinality(String),
+    events SimpleAggregateFunction(sum, UInt64),
+    _blk SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (realm, hour, county, incident_type, type)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW incident_events_by_hour_mv TO incident_events_by_hour
+(
+    realm LowCardinality(String),
+    hour DateTime('UTC'),
+    county LowCardinality(String),
+    incident_type LowCardinality(String),
+    type LowCardinality(String),
+    events UInt64,
+    _blk UInt64
+)
+AS SELECT realm, toStartOfHour(toDateTime(received_at)) AS hour, county, incident_type, type, count() AS events, max(_blk) AS _blk
+FROM incident_events_in
+GROUP BY realm, hour, county, incident_type, type;
+
+CREATE TABLE incident_events_by_minute
+(
+    realm LowCardinality(String),
+    minute DateTime('UTC'),
+    county LowCardinality(String),
+    incident_type LowCardinality(String),
+    type LowCardinality(String),
+    events SimpleAggregateFunction(sum, UInt64),
+    _blk SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (realm, minute, county, incident_type, type)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW incident_events_by_minute_mv TO incident_events_by_minute
+(
+    realm LowCardinality(String),
+    minute DateTime('UTC'),
+    county LowCardinality(String),
+    incident_type LowCardinality(String),
+    type LowCardinality(String),
+    events UInt64,
+    _blk UInt64
+)
+AS SELECT realm, toStartOfMinute(toDateTime(received_at)) AS minute, county, incident_type, type, count() AS events, max(_blk) AS _blk
+FROM incident_events_in
+GROUP BY realm, minute, county, incident_type, type;
+
+CREATE TABLE incident_events_in
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    event_id String,
+    case_id String,
+    case_seq Int64,
+    type LowCardinality(String),
+    kind LowCardinality(String),
+    division String,
+    level LowCardinality(String),
+    realm LowCardinality(String),
+    actor_person String,
+    actor_org LowCardinality(String),
+    actor_role LowCardinality(String),
+    actor_level LowCardinality(String),
+    occurred_at DateTime64(3, 'UTC'),
+    occurred_offset Int32,
+    received_at DateTime64(3, 'UTC'),
+    policy_version LowCardinality(String),
+    calendar_version LowCardinality(String),
+    cause LowCardinality(String),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32,
+    home_cluster LowCardinality(String),
+    ownership_epoch Int32,
+    command_id String,
+    case_number String,
+    incident_type LowCardinality(String),
+    type_from LowCardinality(String),
+    county LowCardinality(String),
+    county_from LowCardinality(String),
+    state LowCardinality(String),
+    state_from LowCardinality(String),
+    holder LowCardinality(String),
+    holder_level LowCardinality(String),
+    grade Int32,
+    round Int32,
+    reassignments Int32,
+    reopens Int32,
+    mirrored Bool,
+    producer LowCardinality(String),
+    title String,
+    reason LowCardinality(String),
+    rule LowCardinality(String),
+    cell String,
+    sealed_ref String,
+    opened_at DateTime64(3, 'UTC')
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW incident_events_mv TO incident_events
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    event_id String,
+    case_id String,
+    case_seq Int64,
+    type LowCardinality(String),
+    kind LowCardinality(String),
+    division String,
+    level LowCardinality(String),
+    realm LowCardinality(String),
+    actor_person String,
+    actor_org LowCardinality(String),
+    actor_role LowCardinality(String),
+    actor_level LowCardinality(String),
+    occurred_at DateTime64(3, 'UTC'),
+    occurred_offset Int32,
+    received_at DateTime64(3, 'UTC'),
+    policy_version LowCardinality(String),
+    calendar_version LowCardinality(String),
+    cause LowCardinality(String),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32,
+    home_cluster LowCardinality(String),
+    ownership_epoch Int32,
+    command_id String,
+    case_number String,
+    incident_type LowCardinality(String),
+    type_from LowCardinality(String),
+    county LowCardinality(String),
+    county_from LowCardinality(String),
+    state LowCardinality(String),
+    state_from LowCardinality(String),
+    holder LowCardinality(String),
+    holder_level LowCardinality(String),
+    grade Int32,
+    round Int32,
+    reassignments Int32,
+    reopens Int32,
+    mirrored Bool,
+    producer LowCardinality(String),
+    title String,
+    reason LowCardinality(String),
+    rule LowCardinality(String),
+    cell String,
+    sealed_ref String,
+    opened_at DateTime64(3, 'UTC')
+)
+AS SELECT *
+FROM incident_events_in;
+
+CREATE TABLE live_deltas
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    event_id String,
+    case_id String,
+    case_seq Int64,
+    case_number String,
+    realm LowCardinality(String),
+    type LowCardinality(String),
+    title String,
+    county LowCardinality(String),
+    county_from LowCardinality(String),
+    incident_type LowCardinality(String),
+    type_from LowCardinality(String),
+    state LowCardinality(String),
+    state_from LowCardinality(String),
+    division String,
+    occurred_at DateTime64(3, 'UTC'),
+    received_at DateTime64(3, 'UTC'),
+    mirrored Bool,
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32,
+    INDEX blocks _blk TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY _month
+ORDER BY (realm, case_id, case_seq)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE live_deltas_in
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    event_id String,
+    case_id String,
+    case_seq Int64,
+    case_number String,
+    realm LowCardinality(String),
+    type LowCardinality(String),
+    title String,
+    county LowCardinality(String),
+    county_from LowCardinality(String),
+    incident_type LowCardinality(String),
+    type_from LowCardinality(String),
+    state LowCardinality(String),
+    state_from LowCardinality(String),
+    division String,
+    occurred_at DateTime64(3, 'UTC'),
+    received_at DateTime64(3, 'UTC'),
+    mirrored Bool,
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW live_deltas_mv TO live_deltas
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    event_id String,
+    case_id String,
+    case_seq Int64,
+    case_number String,
+    realm LowCardinality(String),
+    type LowCardinality(String),
+    title String,
+    county LowCardinality(String),
+    county_from LowCardinality(String),
+    incident_type LowCardinality(String),
+    type_from LowCardinality(String),
+    state LowCardinality(String),
+    state_from LowCardinality(String),
+    division String,
+    occurred_at DateTime64(3, 'UTC'),
+    received_at DateTime64(3, 'UTC'),
+    mirrored Bool,
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32
+)
+AS SELECT *
+FROM live_deltas_in;
+
+CREATE TABLE openings
+(
+    realm LowCardinality(String),
+    received_at DateTime64(3, 'UTC'),
+    county LowCardinality(String),
+    case_id String,
+    _blk UInt64
+)
+ENGINE = MergeTree
+ORDER BY (realm, received_at, case_id)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW openings_mv TO openings
+(
+    realm LowCardinality(String),
+    received_at DateTime64(3, 'UTC'),
+    county LowCardinality(String),
+    case_id String,
+    _blk UInt64
+)
+AS SELECT realm, received_at, county, case_id, _blk
+FROM live_deltas_in
+WHERE state_from = '';
+
+CREATE TABLE outcome_counts
+(
+    realm LowCardinality(String),
+    county LowCardinality(String),
+    outcome LowCardinality(String),
+    reason LowCardinality(String),
+    outcomes SimpleAggregateFunction(sum, UInt64),
+    _blk SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (realm, county, outcome, reason)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW outcome_counts_mv TO outcome_counts
+(
+    realm LowCardinality(String),
+    county String,
+    outcome LowCardinality(String),
+    reason LowCardinality(String),
+    outcomes UInt64,
+    _blk UInt64
+)
+AS SELECT realm, substring(division, 1, 6) AS county, outcome, reason, count() AS outcomes, max(_blk) AS _blk
+FROM outcomes_in
+GROUP BY realm, county, outcome, reason;
+
+CREATE TABLE outcomes
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    command_id String,
+    case_id String,
+    realm LowCardinality(String),
+    outcome LowCardinality(String),
+    reason LowCardinality(String),
+    rule LowCardinality(String),
+    case_seq Int64,
+    name LowCardinality(String),
+    producer LowCardinality(String),
+    division String,
+    received_at DateTime64(3, 'UTC'),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32,
+    INDEX blocks _blk TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY _month
+ORDER BY (realm, command_id, src_offset)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE outcomes_in
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    command_id String,
+    case_id String,
+    realm LowCardinality(String),
+    outcome LowCardinality(String),
+    reason LowCardinality(String),
+    rule LowCardinality(String),
+    case_seq Int64,
+    name LowCardinality(String),
+    producer LowCardinality(String),
+    division String,
+    received_at DateTime64(3, 'UTC'),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW outcomes_mv TO outcomes
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    command_id String,
+    case_id String,
+    realm LowCardinality(String),
+    outcome LowCardinality(String),
+    reason LowCardinality(String),
+    rule LowCardinality(String),
+    case_seq Int64,
+    name LowCardinality(String),
+    producer LowCardinality(String),
+    division String,
+    received_at DateTime64(3, 'UTC'),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32
+)
+AS SELECT *
+FROM outcomes_in;
+
+CREATE TABLE schema_migrations
+(
+    version UInt32,
+    name String,
+    sha256 String,
+    statement UInt32
+)
+ENGINE = MergeTree
+ORDER BY (version, statement)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE sealed
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    sealed_id String,
+    case_id String,
+    realm LowCardinality(String),
+    division String,
+    nonce String,
+    ciphertext String,
+    received_at DateTime64(3, 'UTC'),
+    INDEX blocks _blk TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY _month
+ORDER BY (realm, case_id)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE sealed_in
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    sealed_id String,
+    case_id String,
+    realm LowCardinality(String),
+    division String,
+    nonce String,
+    ciphertext String,
+    received_at DateTime64(3, 'UTC')
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW sealed_mv TO sealed
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    sealed_id String,
+    case_id String,
+    realm LowCardinality(String),
+    division String,
+    nonce String,
+    ciphertext String,
+    received_at DateTime64(3, 'UTC')
+)
+AS SELECT *
+FROM sealed_in;
+
+CREATE TABLE state_totals
+(
+    realm LowCardinality(String),
+    county LowCardinality(String),
+    incident_type LowCardinality(String),
+    state LowCardinality(String),
+    cases SimpleAggregateFunction(sum, Int64),
+    _blk SimpleAggregateFunction(max, UInt64)
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (realm, county, incident_type, state)
+SETTINGS index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW state_totals_mv TO state_totals
+(
+    realm LowCardinality(String),
+    county LowCardinality(String),
+    incident_type LowCardinality(String),
+    state LowCardinality(String),
+    cases Int64,
+    _blk UInt64
+)
+AS SELECT realm, change.1 AS county, change.2 AS incident_type, change.3 AS state, sum(change.4) AS cases, max(_blk) AS _blk
+FROM live_deltas_in AS d
+ARRAY JOIN [(toString(d.county), toString(d.incident_type), toString(d.state), toInt64(1)), (toString(d.county_from), toString(d.type_from), toString(d.state_from), toInt64(-1))] AS change
+WHERE (change.3) != ''
+GROUP BY realm, county, incident_type, state;
