@@ -6,10 +6,8 @@ The read port here is a test's own: it answers exact snapshots at a vector the t
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +23,7 @@ from starlette.routing import Route
 
 from schemas.avro.live_delta.event import LiveDelta
 from schemas.codec import codec
-from schemas.divisions import county_of, display_name, division, divisions
+from schemas.divisions import county_of, display_name, division
 from schemas.event_types import event_types
 from schemas.ids import case_id, case_number
 from schemas.principals import Kind, Principal
@@ -41,7 +39,6 @@ from tests.browser.store import FakeStore, Written
 
 T = TypeVar("T")
 _codec = codec(LiveDelta)
-HOUR_MS = 3_600_000
 
 
 class Stage:
@@ -213,33 +210,3 @@ def step(before: LiveDelta, state: str, at: int = 0, **changes: Any) -> LiveDelt
         "received_at": at or now_ms(),
     }
     return msgspec.structs.replace(before, **(moved | changes))
-
-
-WALK = ("accepted", "triaged", "assigned", "handling", "reported", "closed")
-
-
-def history(stage: Stage, cases: int, hours: float, seed: int, realm: Realm = Realm.LIVE) -> list[LiveDelta]:
-    """Deltas of `cases` over the last hours, in time order: busier cities have more, older cases are further on."""
-    rng = random.Random(seed)
-    now = now_ms()
-    places = [d.code for d in divisions().values() if d.level == "town"]
-    weights = [
-        {"4401": 14, "4403": 15, "4419": 9, "4406": 8, "4420": 5, "4413": 4}.get(code[:4], 1.2) / _towns()[code[:4]] for code in places
-    ]
-    kinds = rng.choices([code for code in event_types() if code[0] in "AMLS"], k=24)
-    deltas: list[LiveDelta] = []
-    for place in rng.choices(places, weights, k=cases):
-        at = now - int(rng.random() ** 1.3 * hours * HOUR_MS)
-        case = stage.incident(place, kinds[min(int(rng.expovariate(0.25)), 23)], at, realm)
-        deltas.append(case)
-        for state in WALK:
-            at += int(rng.expovariate(1 / 3_000_000)) + 20_000
-            if at > now:
-                break
-            case = step(case, state, at)
-            deltas.append(case)
-    return sorted(deltas, key=lambda d: d.received_at)
-
-
-def _towns() -> Counter[str]:
-    return Counter(d.code[:4] for d in divisions().values() if d.level == "town")

@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 from schemas.avro.live_delta.event import LiveDelta
 from schemas.divisions import PROVINCE, divisions
 from schemas.realms import Realm
-from tests.browser.stage import Stage, history, step
+from tests.browser.day import simulated_day
+from tests.browser.stage import Stage, step
 
 pytestmark = [pytest.mark.browser, pytest.mark.broker]
 OpenScreen = Callable[..., Page]
@@ -263,7 +264,7 @@ def _fill(stage: Stage) -> None:
     if not stage.store.written.get(Realm.SANDBOX):
         widest = [stage.incident("441881", "M09018", realm=Realm.SANDBOX) for _ in range(3)]
         ended = [step(case, state) for case, state in zip(widest, ("declined", "withdrawn", "verifying"), strict=True)]
-        stage.write(*history(stage, 400, 30, 5, Realm.SANDBOX), *widest, *ended, realm=Realm.SANDBOX)
+        stage.write(*simulated_day(stage, hours=12, rate=0.6), *widest, *ended, realm=Realm.SANDBOX)
 
 
 def test_reduced_motion_is_respected(stage: Stage, open_screen: OpenScreen) -> None:

@@ -4,7 +4,7 @@ import { day } from "./i18n";
 
 export const NEWEST = 30;
 const HOUR_MS = 3_600_000;
-const BIN_MS = HOUR_MS / 4;
+const BIN_MS = HOUR_MS / 2;
 
 export interface Bin {
   opened: number;
