@@ -76,7 +76,8 @@ class Acceptor:
         for item in promised:
             self._pending.remember(item, now)
         if promised:
-            metrics.ACCEPTED.labels(promised[0].command.producer, INCIDENT_COMMANDS.name).inc(len(promised))
+            command = promised[0].command
+            metrics.ACCEPTED.labels(command.producer, INCIDENT_COMMANDS.in_realm(command.realm)).inc(len(promised))
             metrics.ACK_SECONDS.observe(time.perf_counter() - began)
             metrics.PENDING.set(len(self._pending))
         left = iter(sent)

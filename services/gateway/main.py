@@ -23,6 +23,7 @@ from services.keys import KeyStore
 from services.process import Process
 
 READ_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 75  # longer than the pools of usual clients keep an idle connection
 
 
 async def serve(process: Process) -> None:
@@ -49,7 +50,7 @@ async def serve(process: Process) -> None:
     _settle_memory()
     try:
         await producer.connect()
-        await serve_http(process, build_app(parts), settings.gateway_port)
+        await serve_http(process, build_app(parts), settings.gateway_port, timeout_keep_alive=KEEP_ALIVE_SECONDS)
     finally:
         await producer.close()
         await reads.close()
