@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import codec
@@ -178,21 +179,28 @@ class Reconciliation:
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            names = await consumer.topics()
-            head = INTAKE.in_realm(self._realm, "")
-            places = [TopicPartition(name, part) for name in names if name.startswith(head) for part in consumer.partitions_for_topic(name)]
+            partitions = await self._partitions()
+            places = [tp for tp in partitions if tp.topic.startswith(INTAKE.in_realm(self._realm, ""))]
             # intake first: what is relayed meanwhile is then among the commands
             lows, highs = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
             intake = {(tp.topic, tp.partition): (lows[tp], highs[tp]) for tp in places}
-            return await self._commands(consumer), intake
+            return await self._commands(consumer, [tp for tp in partitions if tp.topic == INCIDENT_COMMANDS.in_realm(self._realm)]), intake
         finally:
             await consumer.stop()
 
-    async def _commands(self, consumer: AIOKafkaConsumer) -> dict[int, Commands]:
-        topic = INCIDENT_COMMANDS.in_realm(self._realm)
-        places = [TopicPartition(topic, part) for part in sorted(consumer.partitions_for_topic(topic) or ())]
-        if not places:
-            return {}
+    async def _partitions(self) -> list[TopicPartition]:
+        """Every partition of the topics commands come by."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            heads = (INCIDENT_COMMANDS.in_realm(self._realm), INTAKE.in_realm(self._realm, ""))
+            names = [name for name in await admin.list_topics() if name.startswith(heads)]
+            found = await admin.describe_topics(names)
+        finally:
+            await admin.close()
+        return sorted(TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"])
+
+    async def _commands(self, consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[int, Commands]:
         lows, highs = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
         found = {tp.partition: Commands(lows[tp], highs[tp]) for tp in places}
         marks: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.live_delta.event import LiveDelta
 from schemas.avro.outcome.event import Outcome
@@ -68,6 +69,14 @@ def outcome(number: int, partition: int, realm: str = "live", **given: Any) -> O
     return Outcome(**{**shared, "outcome": "applied", "name": "observe", **given})
 
 
+def command(number: int, partition: int, realm: str = "live", **given: Any) -> IncidentCommand:
+    """The command that event `number` comes from."""
+    of = event(number, partition, realm)
+    shared = {name: getattr(of, name) for name in IncidentCommand.__struct_fields__ if hasattr(of, name)}
+    blank = {"src_topic": "", "src_partition": 0, "src_offset": 0}
+    return _blank(IncidentCommand, **{**shared, **blank, "name": "observe", "expected_seq": -1, **given})
+
+
 def command_id(realm: str, partition: int, number: int) -> str:
     return f"{number:08x}-{partition:04x}-5000-8000-{sum(realm.encode()):012x}"
 
@@ -80,4 +89,4 @@ def stream(make: Any, numbers: range, partition: int, realm: str = "live") -> It
     """(key, value, headers) of the records `make(number, partition, realm)`."""
     for number in numbers:
         record = make(number, partition, realm)
-        yield record.case_id.encode(), encode(record), [header(record)]
+        yield record.case_id.encode(), encode(record), [header(record)] if record.src_topic else []

@@ -129,6 +129,10 @@ class Writer:
             self._producer.produce(topic.in_realm(Realm(realm)), value, key, partition, headers=[*headers], on_delivery=self._acked)
             self._producer.poll(0)
 
+    def put_raw(self, topic_name: str, partition: int, values: Iterable[bytes]) -> None:
+        for value in values:
+            self._producer.produce(topic_name, value, b"k", partition, on_delivery=self._acked)
+
     def flush(self) -> None:
         assert self._producer.flush(60) == 0
         assert not self._failures, self._failures[0]

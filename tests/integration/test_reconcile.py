@@ -1,0 +1,137 @@
+"""Reconciliation sees every row that is missing, doubled or out of place, and calls exact what is exact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.realms import Realm
+from schemas.topics import INCIDENT_COMMANDS, INCIDENT_EVENTS, INTAKE, LIVE_DELTAS, OUTCOMES
+from services.acks import AckReader, AckWriter
+from services.embedded.broker import Broker
+from services.embedded.topics import ensure_topics
+from services.reconcile import Reconciliation
+from services.sink import marks
+from tests import numbered
+from tests.conftest import TEST_PARTITIONS
+from tests.warehouse_process import WarehouseProcess, Writer
+
+pytestmark = pytest.mark.broker
+EACH = 40
+GATEWAY = 30  # of each partition came through the gateway and was answered; the rest came by Kafka
+UNANSWERED = 2  # of the gateway's: written, then the gateway died before its answer
+ENDS = {7: "refused", 8: "repeated", 9: "dead"}  # by number; all others are applied
+APPLIED = EACH - len(ENDS)
+REFERENCE = {"missing": 0, "duplicated": 0, "unexplained": 0, "rollup_mismatches": 0}
+
+
+def _fill(writer: Writer, acks: AckWriter) -> None:
+    department = (INTAKE.in_realm("live", "demo"), 10)
+    for partition in range(TEST_PARTITIONS):
+        for number in range(EACH):
+            record = numbered.command(number, partition)
+            relayed = [marks.header(department[0], partition, number - GATEWAY, 0)] if number >= GATEWAY else []
+            writer.put(INCIDENT_COMMANDS, "live", partition, [(b"k", numbered.encode(record), relayed)])
+            outcome = numbered.outcome(number, partition, outcome=ENDS.get(number, "applied"))
+            writer.put(OUTCOMES, "live", partition, [(b"k", numbered.encode(outcome), [numbered.header(outcome)])])
+            if number not in ENDS:
+                for topic, make in ((INCIDENT_EVENTS, numbered.event), (LIVE_DELTAS, numbered.delta)):
+                    writer.put(topic, "live", partition, numbered.stream(make, range(number, number + 1), partition))
+        acks.append(Realm.LIVE, [(partition, n, numbered.command_id("live", partition, n)) for n in range(GATEWAY - UNANSWERED)])
+        writer.put_raw(department[0], partition, [b"report"] * (EACH - GATEWAY))
+        # the relay was killed after its last record and wrote it once more: no command, no outcome
+        again = [marks.header(department[0], partition, EACH - GATEWAY - 1, 0)]
+        writer.put(INCIDENT_COMMANDS, "live", partition, [(b"k", numbered.encode(numbered.command(EACH - 1, partition)), again)])
+    writer.flush()
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseProcess]:
+    broker = Broker(tmp_path_factory.mktemp("broker"), heap_mb=256).start()
+    asyncio.run(ensure_topics(broker.bootstrap, ["live"], TEST_PARTITIONS))
+    made = WarehouseProcess.new(tmp_path_factory.mktemp("platform"), broker.bootstrap, realms="live")
+    acks = AckWriter(made.settings.acks_dir, 1)
+    _fill(Writer(broker.bootstrap), acks)
+    acks.close()
+    made.start()
+    yield made
+    made.close()
+    broker.stop()
+
+
+def account(warehouse: WarehouseProcess, wait: float = 30.0) -> dict[str, Any]:
+    async def ask() -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {warehouse.keys['admin']}"}
+        async with httpx.AsyncClient(base_url=warehouse.url, headers=headers, timeout=30) as read:
+            reconciliation = Reconciliation(Realm.LIVE, warehouse.settings.bootstrap, read, lambda _: None)
+            return await reconciliation.run(AckReader(warehouse.settings.acks_dir), wait)
+
+    return asyncio.run(ask())
+
+
+def test_an_exact_realm_is_called_exact_with_every_figure(warehouse: WarehouseProcess) -> None:
+    found = account(warehouse)
+    assert found["exact"], found
+    n = TEST_PARTITIONS
+    assert {name: found[name] for name in ("acknowledged", "unacknowledged", "applied", "repeated", "refused", "dead", "facts")} == {
+        "acknowledged": (EACH - UNANSWERED) * n, "unacknowledged": UNANSWERED * n, "applied": APPLIED * n, "repeated": n, "refused": n,
+        "dead": n, "facts": APPLIED * n,
+    }  # fmt: skip
+    assert {name: found[name] for name in REFERENCE} == REFERENCE
+    assert [line["partition"] for line in found["by_partition"]] == list(range(n))
+    for line in found["by_partition"]:
+        assert line["exact"]
+        assert (line["commands"], line["distinct"], line["relayed"]) == (EACH, EACH, EACH - GATEWAY)
+        assert line["hash_kafka"] == line["hash_outcomes"] != "0"
+
+
+TAMPERINGS = {
+    0: ("INSERT INTO incident_events SELECT * FROM incident_events WHERE src_partition = 0 AND src_offset IN (1, 2)", "duplicated", 2),
+    1: ("ALTER TABLE incident_events DELETE WHERE src_partition = 1 AND src_offset IN (1, 2, 3) SETTINGS mutations_sync = 2", "missing", 3),
+    2: ("ALTER TABLE outcomes DELETE WHERE src_partition = 2 AND src_offset = 7 SETTINGS mutations_sync = 2", "missing", 1),
+    3: ("INSERT INTO outcomes SELECT * FROM outcomes WHERE src_partition = 3 AND src_offset = 8", "duplicated", 1),
+}
+
+
+def test_deleted_and_doubled_rows_and_a_changed_rollup_are_each_seen(warehouse: WarehouseProcess, tmp_path: Path) -> None:
+    warehouse.drained()
+    assert warehouse.stop() == 0
+    tables = warehouse.tables()
+    with tables.reader() as handle:
+        for statement, _, _ in TAMPERINGS.values():
+            handle.run(statement)
+        handle.run("ALTER TABLE flow_by_hour DELETE WHERE county = '440305' SETTINGS mutations_sync = 2")
+    tables.close()
+    warehouse.start()
+    found = account(warehouse, wait=2.0)
+    assert not found["exact"]
+    for partition, (_, figure, count) in TAMPERINGS.items():
+        line = found["by_partition"][partition]
+        assert (partition, line["exact"], line[figure], bool(line["examples"])) == (partition, False, count, True)
+    assert (found["missing"], found["duplicated"]) == (4, 3)
+    assert "flow_by_hour" in found["rollups"]
+    assert found["rollup_mismatches"] > 0
+
+
+def test_a_promise_that_kafka_does_not_hold_is_missing(warehouse: WarehouseProcess) -> None:
+    before = account(warehouse, wait=1.0)["by_partition"][0]["missing"]
+    acks = AckWriter(warehouse.settings.acks_dir, 2)
+    acks.append(Realm.LIVE, [(0, GATEWAY - 1, numbered.command_id("live", 3, 999))])
+    acks.close()
+    line = account(warehouse, wait=1.0)["by_partition"][0]
+    assert line["missing"] == before + 1
+    assert any("promised" in example for example in line["examples"])
+
+
+def test_an_intake_record_that_was_never_relayed_is_missing(warehouse: WarehouseProcess) -> None:
+    writer = Writer(warehouse.settings.bootstrap)
+    writer.put_raw(INTAKE.in_realm("live", "demo"), 1, [b"one more"])
+    writer.flush()
+    found = account(warehouse, wait=1.0)
+    assert [line["missing"] for line in found["intake"]] == [0, 1, 0, 0]
+    assert found["missing"] == sum(line["missing"] for line in found["by_partition"]) + 1
