@@ -50,6 +50,7 @@ class Hub:
         self._topics = {LIVE_DELTAS.in_realm(realm): realm for realm in self.realms}
         self._grown: dict[Realm, asyncio.Event] = {realm: asyncio.Event() for realm in self.realms}
         self._newest: dict[Realm, int] = {}
+        self._started = now_ms()
         self.closing = False
 
     def _new_consumer(self) -> AIOKafkaConsumer:
@@ -73,6 +74,7 @@ class Hub:
             self.rings[realm] = Ring(start, self.ring_frames)
         for place in places:
             self._consumer.seek(place, ends[place])
+        self._started = now_ms()
 
     async def _partition_counts(self) -> dict[str, int]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
@@ -117,10 +119,10 @@ class Hub:
         metrics.FRAMES.labels(realm).inc(len(records))
         self._wake(realm)
 
-    def broker_age_ms(self) -> int | None:
-        """Since when the broker has not answered a fetch; None before the first answer."""
-        answered = [self._consumer.last_poll_timestamp(place) for place in self._consumer.assignment()]
-        return max(0, now_ms() - max(a for a in answered if a)) if any(answered) else None
+    def broker_age_ms(self) -> int:
+        """Since when the broker has not answered a fetch (an idle one is answered each `FETCH_WAIT_MS`)."""
+        answered = [self._consumer.last_poll_timestamp(place) or 0 for place in self._consumer.assignment()]
+        return max(0, now_ms() - max([self._started, *answered]))
 
     def newest_ms(self, realm: Realm) -> int | None:
         """Record time of the newest delta seen since the process began."""

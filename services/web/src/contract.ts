@@ -81,7 +81,7 @@ export interface Delta {
 export interface Clock {
   now: number;
   offsets: Offsets;
-  broker_age_ms: number | null;
+  broker_age_ms: number;
   newest_at: number | null;
 }
 
