@@ -26,7 +26,8 @@ DESCRIPTION = "Send incidents, facts and commands; read what became of them. Err
 
 
 def build_app(parts: Parts) -> FastAPI:
-    app = FastAPI(title="Liandong 联动 gateway", version="1", description=DESCRIPTION, redoc_url=None)
+    title = "Liandong 联动 gateway"
+    app = FastAPI(title=title, version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)  # those load scripts from elsewhere
     app.include_router(routes.routes(parts))
     app.include_router(sealed.routes(parts))
     app.include_router(registry.routes(parts.departments))
