@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -66,6 +67,8 @@ class Broker:
         self._java = find_java(self._java_setting)
         self._jars = ensure_jars(self._cache)
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._temporary, ignore_errors=True)  # native libraries that a killed one left unpacked
+        self._temporary.mkdir()
         self._choose_identity()
         self._class_path_file.write_text(f'-cp "{":".join(map(str, self._jars))}"\n', encoding="utf-8")
         self._write_properties(self._properties, self._log_dir)
@@ -130,6 +133,10 @@ class Broker:
         return self.data_dir / "server.properties"
 
     @property
+    def _temporary(self) -> Path:
+        return self.data_dir / "tmp"
+
+    @property
     def _class_path_file(self) -> Path:
         """Java's options may stand in a file; that keeps the command line readable in `ps` and state.json."""
         return self.data_dir / "class-path.args"
@@ -176,6 +183,7 @@ class Broker:
             "-XX:-UsePerfData",
             "-Xshare:auto",
             "-Djava.net.preferIPv4Stack=true",
+            f"-Djava.io.tmpdir={self._temporary}",
             "-Dlog4j2.disableJmx=true",
             f"-Dlog4j2.configurationFile={KAFKA_FILES / 'log4j2.properties'}",
             f"@{self._class_path_file}",
