@@ -24,7 +24,7 @@ def running(data_dir: Path) -> tuple[Settings, dict[str, Any]]:
     state = read_state(settings.state_file)
     if not state or not is_locked(settings.data_dir):
         end(f"no platform runs in {data_dir}; start one with `liandong up`.", code=3)
-    return settings, state
+    return load(data_dir, realms=",".join(state["realms"])), state  # the realms it was started with
 
 
 def end(message: str, code: int = 1) -> NoReturn:
