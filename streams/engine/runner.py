@@ -34,6 +34,7 @@ from streams.engine.value import NOTHING, QUARANTINED, Headers, Output, Value, p
 log = get_logger(__name__)
 LOOSE = b"\x00loose"  # holds the outbox of records that leave no state
 MARK = b"\x00mark:"  # one value for each source partition
+REPLAYED = "replayed"  # header of a dead letter sent again: the cause is believed gone, so a quarantined case gets another try
 ATTEMPTS = 3
 
 
@@ -168,7 +169,7 @@ class Runner:
         return False
 
     def _decide(self, record: ConsumerRecord, source: Source, held: Value) -> tuple[bytes, int, Sequence[Emit]]:
-        if held.flags & QUARANTINED and not any(name == "replay" for name, _ in record.headers):
+        if held.flags & QUARANTINED and not any(name == REPLAYED for name, _ in record.headers):
             return held.state, held.flags, self._dead(record, source, held.state, Reason.QUARANTINED, "the case is quarantined")
         for attempt in range(1, ATTEMPTS + 1):
             try:
