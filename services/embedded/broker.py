@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from services.embedded.jars import KAFKA_FILES, ensure_jars
 from services.embedded.java import Java, find_java
 from services.embedded.loglines import last_words
-from services.embedded.ports import answers, free_port, is_free
+from services.embedded.ports import answers, free_port, keep
 from services.embedded.spawn import spawn
 
 T = TypeVar("T")
@@ -237,4 +237,4 @@ def _cluster_id_of(log_dir: Path) -> str:
 
 
 def _still_free(port: int) -> int:
-    return port if port and is_free(port) else free_port()
+    return port if port and keep(port) else free_port()

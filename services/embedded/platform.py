@@ -17,7 +17,7 @@ from services import logs
 from services.clock import now_ms
 from services.embedded import metrics
 from services.embedded.broker import Broker
-from services.embedded.ports import free_port, is_free
+from services.embedded.ports import free_port, keep
 from services.embedded.state import clean_up, created_at, read_state, take_lock
 from services.embedded.supervisor import Child, Report, Supervisor
 from services.embedded.topics import ensure_topics
@@ -127,11 +127,11 @@ def _with_addresses(settings: Settings, broker: Broker | None, previous: dict[st
 def _port(asked: int, last_url: str, preferred: int) -> int:
     """The port asked for; else last time's, the preferred one, or any, whichever is free first."""
     if asked:
-        if not is_free(asked):
+        if not keep(asked):
             raise DirectoryError(f"port {asked} is taken; choose another one, or 0 for a free one.")
         return asked
     last = int(last_url.rsplit(":", 1)[-1]) if last_url else 0
-    return next((port for port in (last, preferred) if port and is_free(port)), None) or free_port()
+    return next((port for port in (last, preferred) if port and keep(port)), None) or free_port()
 
 
 def _facts(settings: Settings, metrics_port: int) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from services.commands.up import curl_line
 from services.embedded import platform
 from services.embedded.loglines import last_words, readable
 from services.embedded.platform import DirectoryError, python_children
-from services.embedded.ports import HIGHEST, LOWEST, free_port, is_free
+from services.embedded.ports import HIGHEST, LOWEST, free_port, is_free, keep
 from services.settings import load
 
 
@@ -50,6 +52,15 @@ def test_last_times_port_is_taken_again_and_another_one_when_somebody_has_it() -
         assert platform._port(0, f"http://127.0.0.1:{last}", 0) != last
         with pytest.raises(DirectoryError, match=f"port {last} is taken"):
             platform._port(last, "", 0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the token is Linux's")
+def test_a_port_kept_by_one_process_is_not_taken_by_another_before_it_is_bound() -> None:
+    ours = free_port()
+    ask = f"from services.embedded.ports import is_free, keep; print(is_free({ours}), keep({ours}))"
+    said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["True", "False"]
+    assert keep(ours)
 
 
 def test_the_curl_line_is_one_line_and_posts_to_its_realm() -> None:
