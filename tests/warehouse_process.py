@@ -109,9 +109,9 @@ class WarehouseProcess:
         until(nothing_waits, "the sink is drained", seconds)
 
     def tables(self) -> Warehouse:
-        """The data directory, opened here: only after the process has ended."""
+        """The data directory, opened here (only after the process has ended), or the server."""
         assert self.ended()
-        return open_warehouse(self.settings.warehouse_dir)
+        return open_warehouse(self.settings.warehouse_dir, self.settings.clickhouse_url)
 
 
 Numbered = Iterable[tuple[bytes, bytes, list[tuple[str, bytes]]]]  # key, value, headers

@@ -13,11 +13,12 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from services.embedded.broker import Broker
+from services.embedded.ports import free_port
 from services.embedded.topics import ensure_topics
-from services.sink.streams import STREAMS
+from tests.clickhouse_http import ClickHouseServer
 from tests.conftest import TEST_PARTITIONS
 from tests.helpers import until
-from tests.ledger import Ledger
+from tests.ledger import STORED, Ledger
 from tests.warehouse_process import WarehouseProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.chaos]
@@ -124,17 +125,38 @@ def test_tables_that_came_back_from_an_older_copy_are_filled_again(warehouse: Wa
     warehouse.start()
     warehouse.drained()
     assert warehouse.stop() == 0
-    shutil.copytree(warehouse.settings.warehouse_dir, tmp_path / "copy")
+    shutil.copytree(warehouse.settings.warehouse_dir, tmp_path / "copy", symlinks=True)
     warehouse.start()
     ledger.write(BATCH)
     warehouse.drained()
     assert warehouse.stop() == 0
     shutil.rmtree(warehouse.settings.warehouse_dir)
-    shutil.copytree(tmp_path / "copy", warehouse.settings.warehouse_dir)
+    shutil.copytree(tmp_path / "copy", warehouse.settings.warehouse_dir, symlinks=True)
     warehouse.start()
     ledger.write(20)
     assert faults(warehouse, ledger) == []
     assert "rewound to the tables" in warehouse.log.read_text()
+
+
+def test_a_clickhouse_server_killed_again_and_again_is_waited_for(ledger: Ledger, tmp_path: Path) -> None:
+    server = ClickHouseServer(tmp_path / "server", free_port()).start()
+    warehouse = WarehouseProcess.new(tmp_path / "platform", ledger.bootstrap, clickhouse_url=server.url)
+    moments = random.Random(20261122)
+    try:
+        warehouse.start()
+        for _ in range(4):
+            kill_at = time.monotonic() + moments.uniform(0.1, 1.0)
+            while time.monotonic() < kill_at:
+                ledger.write(20)
+            server.kill()
+            ledger.write(20)
+            assert until(lambda: warehouse.get("/v1/cases/any").status_code == 503, "reads say that the warehouse is away")
+            server.start()
+        assert not warehouse.ended(), "the process waits, it does not die"
+        assert faults(warehouse, ledger) == []
+    finally:
+        warehouse.close()
+        server.kill()
 
 
 def test_lost_offsets_go_on_after_the_newest_row(warehouse: WarehouseProcess, ledger: Ledger) -> None:
@@ -142,9 +164,9 @@ def test_lost_offsets_go_on_after_the_newest_row(warehouse: WarehouseProcess, le
     warehouse.start()
     warehouse.drained()
     assert warehouse.stop() == 0
-    forgotten = AdminClient({"bootstrap.servers": ledger.bootstrap}).delete_consumer_groups([stream.group for stream in STREAMS])
-    for group in forgotten.values():
-        group.result()
+    admin = AdminClient({"bootstrap.servers": ledger.bootstrap})
+    for group in admin.delete_consumer_groups([stream.group for stream in STORED], request_timeout=20).values():
+        group.result(30)
     warehouse.start()
     ledger.write(20)
     assert faults(warehouse, ledger) == []
