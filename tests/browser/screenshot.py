@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from schemas.divisions import PROVINCE
+from schemas.divisions import PROVINCE, divisions, is_within
 from schemas.realms import Realm
 from services.embedded.broker import Broker
 from services.embedded.topics import ensure_topics
@@ -58,7 +58,8 @@ def _take(stage: Stage, chromium: str, asked: argparse.Namespace) -> None:
         page.click(f'.switch button[lang="{asked.language}"]')
         page.wait_for_selector(LIVE)
         page.wait_for_selector('[data-field="reconcile"][data-value="same"]', timeout=60_000)
-        case = stage.incident("440305001", realm=Realm.SANDBOX)
+        town = next(d.code for d in divisions().values() if d.level == "town" and is_within(d.code, asked.division))
+        case = stage.incident(town, realm=Realm.SANDBOX)
         stage.write(case, realm=Realm.SANDBOX)
         page.wait_for_selector(f'[data-case="{case.case_id}"]')
         page.screenshot(path=asked.out)

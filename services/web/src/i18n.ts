@@ -1,7 +1,7 @@
 /** Words and formats of the two languages. Chinese is first; a key missing in English does not compile. */
 import en from "./i18n/en.json";
 import zh from "./i18n/zh-CN.json";
-import romanised from "./i18n/cities.json";
+import romanised from "./i18n/romanised.json";
 
 export type Language = "zh-CN" | "en";
 export type Word = keyof typeof zh;
@@ -28,7 +28,7 @@ export const isWord = (word: string): word is Word => word in zh;
 /** A state's name; the code itself for one this build does not know. */
 export const stateName = (state: string): string => (isWord(`state.${state}`) ? t(`state.${state}` as Word) : state);
 
-/** A division's name: cities are romanised in English, everything below keeps its Chinese name. */
+/** A division's name: down to the county romanised in English, below it in Chinese. */
 export const divisionName = (code: string, name: string): string =>
   language === "en" ? ((romanised as Record<string, string>)[code] ?? name) : name;
 

@@ -48,6 +48,7 @@ function update(line: HTMLElement, row: CaseRow, view: View): void {
   const now = view.model!.now(view.wall);
   text(number, row.case_number);
   text(type, view.typeName(row.type, row.title));
+  attribute(type, "title", row.title);
   text(place, view.places.shortName(row.division, view.division));
   text(state, stateName(row.state));
   attribute(line, "data-state", row.state);
