@@ -123,23 +123,30 @@ class Writer:
     def __init__(self, bootstrap: str) -> None:
         self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5})
         self._failures: list[Any] = []
+        self._places: set[tuple[str, int, int]] = set()
+        self._sent = 0
 
     def put(self, topic: Topic, realm: str, partition: int, records: Numbered) -> None:
         for key, value, headers in records:
             self._producer.produce(topic.in_realm(Realm(realm)), value, key, partition, headers=[*headers], on_delivery=self._acked)
             self._producer.poll(0)
+            self._sent += 1
 
     def put_raw(self, topic_name: str, partition: int, values: Iterable[bytes]) -> None:
         for value in values:
             self._producer.produce(topic_name, value, b"k", partition, on_delivery=self._acked)
+            self._sent += 1
 
     def flush(self) -> None:
         assert self._producer.flush(60) == 0
         assert not self._failures, self._failures[0]
+        assert len(self._places) == self._sent, f"{self._sent} sent, acknowledged at {len(self._places)} places"
 
-    def _acked(self, error: Any, _: Any) -> None:
+    def _acked(self, error: Any, record: Any) -> None:
         if error:
             self._failures.append(error)
+        else:
+            self._places.add((record.topic(), record.partition(), record.offset()))
 
 
 def write(bootstrap: str, topic: Topic, realm: str, partition: int, records: Numbered) -> None:

@@ -270,7 +270,6 @@ class SinkStream:
 
     async def _close_open(self) -> None:
         """Says that the last block is whole, so that the group's lag is true while nothing comes."""
-        self._options.failpoints.hit("sink_before_commit")
         closed = {place: replace(i, start=i.end, before=i.after) for place, i in self._open.items()}
         await self._commit({place: (i.end, intent.encode(i)) for place, i in closed.items()})
         self._open = {}
@@ -286,6 +285,7 @@ class SinkStream:
 
     async def _commit(self, offsets: dict[Place, tuple[int, str]]) -> None:
         """Retries for ever: without the intent there is no insert."""
+        self._options.failpoints.hit("sink_before_commit")
         attempt = 0
         while True:
             try:

@@ -24,7 +24,6 @@ from tests.warehouse_process import WarehouseProcess
 pytestmark = [pytest.mark.broker, pytest.mark.chaos]
 POINTS = ("sink_after_intent", "sink_in_insert", "sink_after_insert", "sink_before_commit")
 BATCH = 300
-PAUSE = 0.8  # s between writes, so that the sink is idle now and then and closes its block
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def faults(warehouse: WarehouseProcess, ledger: Ledger) -> list[str]:
 def test_nothing_is_lost_or_doubled_when_the_sink_is_killed(point: str, warehouse: WarehouseProcess, ledger: Ledger) -> None:
     ledger.write(BATCH)
     warehouse.start(f"{point}@3", wait=False)
-    until(lambda: warehouse.ended() or ledger.write(5, "live", "sandbox"), f"{point} is reached", 60, every=PAUSE)
+    until(lambda: warehouse.ended() or ledger.write(5, "live", "sandbox"), f"{point} is reached", 60, every=0.3)
     warehouse.start()
     ledger.write(BATCH)
     assert faults(warehouse, ledger) == []
@@ -68,7 +67,7 @@ def test_nothing_is_lost_or_doubled_when_the_sink_is_killed(point: str, warehous
 def test_nothing_is_lost_or_doubled_when_the_sink_is_frozen_and_thawed(point: str, warehouse: WarehouseProcess, ledger: Ledger) -> None:
     ledger.write(BATCH)
     warehouse.start(f"{point}@3:stop", wait=False)
-    until(lambda: warehouse.frozen() or ledger.write(5), f"{point} is reached", 60, every=PAUSE)
+    until(lambda: warehouse.frozen() or ledger.write(5), f"{point} is reached", 60, every=0.3)
     ledger.write(BATCH)
     warehouse.thaw()
     until(warehouse.note.exists, "the warehouse is ready", 30)

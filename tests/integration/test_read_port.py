@@ -14,7 +14,7 @@ from services.embedded.broker import Broker
 from tests import numbered
 from tests.conftest import TEST_PARTITIONS
 from tests.helpers import until
-from tests.warehouse_process import WarehouseProcess, write
+from tests.warehouse_process import WarehouseProcess, Writer, write
 
 pytestmark = pytest.mark.broker
 CASES = 40
@@ -113,6 +113,27 @@ def test_a_reader_of_its_own_write_waits_for_it(filled: WarehouseProcess) -> Non
     found = until(lambda: filled.get("/v1/cases/case-sandbox-0-0", "admin", realm="sandbox", min_seq=5), "the case is there")
     assert found.json()["state"] == "closed"
     assert filled.get("/v1/cases/case-sandbox-0-0", "admin").status_code == 404, "realms share nothing"
+
+
+def test_every_snapshot_is_exactly_the_deltas_its_vector_names(filled: WarehouseProcess) -> None:
+    """While deltas pour in: totals computed from the vector alone are the totals shown, so stream and snapshot join without a gap."""
+    writer = Writer(filled.settings.bootstrap)
+    vectors = set()
+    for start in range(0, 400, 10):
+        for partition in range(TEST_PARTITIONS):
+            writer.put(LIVE_DELTAS, "sandbox", partition, numbered.stream(numbered.delta, range(start, start + 10), partition, "sandbox"))
+        writer.flush()
+        found = filled.get("/v1/snapshot", "screen", realm="sandbox", division="440000").json()
+        sums = [_expected(offset) for offset in found["offsets"].values()]
+        assert (found["totals"]["total"], found["totals"]["open"]) == (sum(t for t, _ in sums), sum(o for _, o in sums)), found["offsets"]
+        vectors.add(tuple(found["offsets"].items()))
+    assert len(vectors) > 3, "the sink went on between the snapshots"
+
+
+def _expected(offset: int) -> tuple[int, int]:
+    """Cases and open cases after the first `offset` deltas of a partition: five deltas a case, the fifth closes it."""
+    whole, begun = divmod(offset, len(numbered.STATES))
+    return whole + bool(begun), int(bool(begun))
 
 
 def test_the_process_shows_its_metrics(filled: WarehouseProcess) -> None:
