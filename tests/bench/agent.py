@@ -57,7 +57,8 @@ def quix_python() -> str:
     if not python.exists():
         lock = ROOT / "deploy" / "requirements" / "bench.txt"
         made = subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=False).returncode == 0
-        if not made or subprocess.run([str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)], check=False).returncode:
+        install = [str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)]
+        if not made or subprocess.run(install, check=False).returncode:
             return ""
     return str(python)
 
@@ -79,7 +80,8 @@ def one(peer: str, mode: str, broker: Broker, records: int) -> dict[str, Any]:
     _, found, figures = ran.stdout.rpartition('{"seconds"')  # a library may have written before it
     if not found:
         sys.exit(f"{peer} {mode} gave no figure:\n{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}")
-    return json.loads(found + figures) | {"broker_cpu_seconds": cpu_of(broker.pid) - before}
+    measured: dict[str, Any] = json.loads(found + figures)
+    return measured | {"broker_cpu_seconds": cpu_of(broker.pid) - before}
 
 
 def summary(peer: str, mode: str, runs: list[dict[str, Any]]) -> dict[str, Any]:

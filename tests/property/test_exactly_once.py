@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import ConsumerRecord
+from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from faust.types import TP
 from schemas import ids
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import codec

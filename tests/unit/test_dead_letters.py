@@ -13,6 +13,7 @@ from schemas.codec import codec
 from schemas.errors import Reason
 from streams.agents import case as case_lane
 from streams.agents.case import CaseProcessor
+from streams.domain.incident.decide import decide
 from tests.property.test_exactly_once import COMMANDS, Worker, record
 from tests.unit.test_incident_life_cycle import CASE, command
 
@@ -56,13 +57,13 @@ def test_a_command_under_another_cases_key_is_dead() -> None:
 def test_a_case_on_which_decide_crashes_is_quarantined_and_the_partition_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker(CaseProcessor(), [])
     said(worker, of(0, command("capture", "0")))
-    real, calls = case_lane.decide, []
+    calls: list[IncidentCommand] = []
 
     def broken(state: Any, made: IncidentCommand, *rest: Any) -> Any:
         if made.name == "accept":
             calls.append(made)
             raise ZeroDivisionError("a bug")
-        return real(state, made, *rest)
+        return decide(state, made, *rest)
 
     monkeypatch.setattr(case_lane, "decide", broken)
     other = command("capture", "other", case_id="0" * 8 + CASE[8:])
@@ -72,7 +73,7 @@ def test_a_case_on_which_decide_crashes_is_quarantined_and_the_partition_goes_on
     assert len(calls) == 3
     assert [letter.reason for letter in letters] == [Reason.DECIDE_CRASHED, Reason.QUARANTINED]
     assert [outcome.outcome for outcome in outcomes] == ["dead", "dead", "applied"]
-    monkeypatch.setattr(case_lane, "decide", real)  # the bug is mended
+    monkeypatch.setattr(case_lane, "decide", decide)  # the bug is mended
     _, outcomes, _ = said(worker, of(4, command("triage", "4")))
     assert [outcome.reason for outcome in outcomes] == [Reason.QUARANTINED]
     _, outcomes, _ = said(worker, of(5, command("accept", "1"), ("replayed", b"id")), of(6, command("triage", "2"), ("replayed", b"id")))
