@@ -61,6 +61,7 @@ def city_of(code: str) -> str:
     return found.parent if found.level == "county" else found.code
 
 
+@cache
 def subtree_prefix(code: str) -> str:
     """The digits that every division below `code` begins with: 440000 -> 44, 440300 -> 4403, 440305 -> 440305."""
     if len(code) == 6:

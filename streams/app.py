@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,7 +130,7 @@ def _agent(app: App, name: str, settings: WorkerSettings) -> Callable[..., Any]:
     """The one agent body: take a chunk, decide it, let the shipper ack it."""
     runner: list[Runner] = []
 
-    async def body(stream: Any) -> AsyncIterator[None]:
+    async def body(stream: Any) -> None:
         async for event in stream.noack().events():
             if not runner:
                 producer: Any = app.producer
@@ -150,7 +150,6 @@ def _agent(app: App, name: str, settings: WorkerSettings) -> Callable[..., Any]:
                     app.log.exception("a chunk could not be decided")
                     die(Exit.SHIPMENT_FAILED, repr(error).replace('"', "'"))
             await asyncio.sleep(0)
-            yield None
 
     return body
 

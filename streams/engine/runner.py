@@ -107,6 +107,7 @@ class Runner:
         self._version = version
         self._use_marks = use_marks
         self._codecs: dict[type[msgspec.Struct], Codec[Any]] = {}
+        self._attributes: dict[str, Headers] = {}
         self._answers: Counter[tuple[str, str]] = Counter()
 
     def run(self, chunk: Chunk) -> None:
@@ -213,17 +214,20 @@ class Runner:
         writer = self._codecs.get(kind)
         if writer is None:
             writer = self._codecs[kind] = codec(kind)
-        headers: Headers = [
-            Src(*source, emit.position).header(),
-            ("ce_specversion", b"1.0"),
-            ("ce_type", f"liandong.{writer.name}".encode()),
-            ("ce_source", f"/liandong/{self._lane}".encode()),
-            ("ce_id", f"{source.topic}:{source.partition}:{source.offset}:{emit.position}".encode()),
-        ]
-        headers += [(name, content) for name, content in record.headers if name == "traceparent"]
+        src = Src(*source, emit.position).header()
+        headers: Headers = [src, ("ce_id", src[1]), *self._cloud_event(writer.name)]
+        headers += [header for header in record.headers if header[0] == "traceparent"]
         topic = emit.topic.in_realm(Realm(emit.realm))
         output = Output(source.offset, record.timestamp, topic, emit.key.encode(), writer.encode(emit.record), headers)
         return self._target(record, output.key), output
+
+    def _cloud_event(self, name: str) -> Headers:
+        """The CloudEvents attributes that all records of a type share."""
+        found = self._attributes.get(name)
+        if found is None:
+            kind, lane = f"liandong.{name}".encode(), f"/liandong/{self._lane}".encode()
+            found = self._attributes[name] = [("ce_specversion", b"1.0"), ("ce_type", kind), ("ce_source", lane)]
+        return found
 
     def _target(self, record: ConsumerRecord, key: bytes | None) -> int:
         if self._processor.co_partitioned:

@@ -72,6 +72,7 @@ async def probe(app: Any, limits: Limits, every: float = 2.0) -> None:
             ends = await asyncio.wait_for(consumer.ends(), 10.0)
         except Exception as error:  # the client raises what it likes while the broker is away
             log.warning("no end offsets: %r", error)
+            progress = (-1, -1)  # what did not move meanwhile is no standstill of ours
             if time.monotonic() - answered > limits.broker:
                 die(Exit.STANDSTILL, f"no answer from the broker for {limits.broker:g} s")
             continue
