@@ -39,6 +39,9 @@ def _follow(files: list[Path], raw: bool) -> None:
         stream.seek(0, 2)
     try:
         while True:
+            for file, stream in opened:
+                if stream.tell() > file.stat().st_size:  # the supervisor has emptied it
+                    stream.seek(0)
             news = [(file, line) for file, stream in opened for line in stream.readlines()]
             for file, line in news:
                 _say(file, line.rstrip("\n"), len(files) > 1, raw)

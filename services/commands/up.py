@@ -16,7 +16,7 @@ import typer
 from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json
 from services.commands.progress import Progress
 from services.embedded.loglines import last_words
-from services.embedded.state import read_state
+from services.embedded.state import private_directory, read_state
 from services.settings import Settings, load
 
 REALM_SHOWN = "sandbox"
@@ -34,6 +34,7 @@ def up(
     dashboard_port: Annotated[int | None, typer.Option(help="0: a free one.")] = None,
     realms: Annotated[str | None, typer.Option(help="Comma separated: live, sandbox, replay, drill.")] = None,
     java: Annotated[str | None, typer.Option(help="Java 17 or newer to run Kafka with.")] = None,
+    silent: Annotated[bool, typer.Option("--silent", hidden=True, help="For --detach: its log is no place for keys.")] = False,
 ) -> None:
     """Start Kafka, agents, warehouse, gateway and screens on this machine."""
     if ephemeral and data_dir == DEFAULT:
@@ -45,14 +46,14 @@ def up(
     if detach:
         _detached(settings, as_json, sys.argv)
     else:
-        _foreground(settings, as_json, simulate=not no_simulation, ephemeral=ephemeral)
+        _foreground(settings, "" if silent else "json" if as_json else "words", simulate=not no_simulation, ephemeral=ephemeral)
 
 
-def _foreground(settings: Settings, as_json: bool, *, simulate: bool, ephemeral: bool) -> None:
+def _foreground(settings: Settings, answer: str, *, simulate: bool, ephemeral: bool) -> None:
     from services.embedded.broker import BrokerError
     from services.embedded.jars import JarError
     from services.embedded.java import JavaError
-    from services.embedded.platform import Callbacks, DirectoryError, run_platform
+    from services.embedded.platform import Callbacks, CannotStart, run_platform
     from services.embedded.state import AlreadyRunning
     from services.embedded.supervisor import StartError
     from services.embedded.topics import TopicError
@@ -61,7 +62,8 @@ def _foreground(settings: Settings, as_json: bool, *, simulate: bool, ephemeral:
 
     def on_ready(facts: dict[str, Any]) -> None:
         progress.finish()
-        _announce(read_state(settings.state_file) | facts, as_json, simulate)
+        if answer:
+            _announce(read_state(settings.state_file) | facts, answer == "json", simulate)
 
     async def body() -> None:
         stop = asyncio.Event()
@@ -73,7 +75,7 @@ def _foreground(settings: Settings, as_json: bool, *, simulate: bool, ephemeral:
 
     try:
         asyncio.run(body())
-    except (AlreadyRunning, StartError, BrokerError, JavaError, JarError, DirectoryError, TopicError, OSError) as error:
+    except (AlreadyRunning, StartError, BrokerError, JavaError, JarError, CannotStart, TopicError, OSError) as error:
         progress.finish()
         end(str(error))
 
@@ -81,9 +83,10 @@ def _foreground(settings: Settings, as_json: bool, *, simulate: bool, ephemeral:
 def _detached(settings: Settings, as_json: bool, argv: list[str]) -> None:
     """Starts the same command without --detach in a session of its own and waits till it is ready or has ended."""
     log = settings.logs_dir / "supervisor.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    private_directory(settings.data_dir)
+    log.parent.mkdir(exist_ok=True)
     rest = [argument for argument in argv[2:] if argument not in ("--detach", "--json")]
-    command = [sys.executable, "-m", "services.cli", "up", *rest, "--data-dir", str(settings.data_dir)]
+    command = [sys.executable, "-m", "services.cli", "up", *rest, "--silent", "--data-dir", str(settings.data_dir)]
     with log.open("ab") as out:
         start = out.tell()
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)

@@ -32,8 +32,8 @@ TOPICS_THERE = "topics"
 EPHEMERAL_MARK = ".ephemeral"
 
 
-class DirectoryError(Exception):
-    """The data directory can't be used as asked; the text says why."""
+class CannotStart(Exception):
+    """A directory or port can't be used as asked; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Callbacks:
 
 
 async def run_platform(settings: Settings, *, simulate: bool, ephemeral: bool, tell: Callbacks, stop: asyncio.Event) -> None:
-    """Runs a platform till `stop`. Raises AlreadyRunning, StartError, BrokerError, JavaError, JarError, DirectoryError, TopicError."""
+    """Runs a platform till `stop`. Raises AlreadyRunning, StartError, BrokerError, JavaError, JarError, CannotStart, TopicError."""
     lock = take_lock(settings.data_dir)
     try:
         logs.configure("supervisor")
@@ -128,7 +128,7 @@ def _port(asked: int, last_url: str, preferred: int) -> int:
     """The port asked for; else last time's, the preferred one, or any, whichever is free first."""
     if asked:
         if not keep(asked):
-            raise DirectoryError(f"port {asked} is taken; choose another one, or 0 for a free one.")
+            raise CannotStart(f"port {asked} is taken; choose another one, or 0 for a free one.")
         return asked
     last = int(last_url.rsplit(":", 1)[-1]) if last_url else 0
     return next((port for port in (last, preferred) if port and keep(port)), None) or free_port()
@@ -159,7 +159,7 @@ def _claim(data_dir: Path, ephemeral: bool) -> None:
         return
     others = [path for path in data_dir.iterdir() if path.name not in ("supervisor.lock", EPHEMERAL_MARK, "logs")]
     if others and not mark.exists():
-        raise DirectoryError(f"{data_dir} holds data; an ephemeral platform would delete it. Choose another --data-dir.")
+        raise CannotStart(f"{data_dir} holds data; an ephemeral platform would delete it. Choose another --data-dir.")
     for path in others:
         if path.is_dir():
             shutil.rmtree(path)

@@ -38,7 +38,7 @@ class ChildState:
 
 def take_lock(data_dir: Path) -> IO[str]:
     """Holds the data directory as long as the answer is open; a kill -9 frees it. Raises AlreadyRunning."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    private_directory(data_dir)
     file = (data_dir / "supervisor.lock").open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,6 +46,12 @@ def take_lock(data_dir: Path) -> IO[str]:
         file.close()
         raise AlreadyRunning(f"a platform runs in {data_dir} already: `liandong status`, `liandong down`.") from None
     return file
+
+
+def private_directory(data_dir: Path) -> None:
+    """Makes the directory if it is missing, for its owner only: it holds keys and sealed data."""
+    if not data_dir.exists():
+        data_dir.mkdir(parents=True, mode=0o700)
 
 
 def is_locked(data_dir: Path) -> bool:

@@ -54,7 +54,10 @@ def test_up_answers_when_everything_is_ready(platform: Platform) -> None:
     assert httpx.get(f"{platform.gateway}/health").status_code == 200
 
 
-def test_files_that_hold_keys_are_private(platform: Platform) -> None:
+def test_files_that_hold_keys_are_private_and_logs_hold_none(platform: Platform) -> None:
+    assert platform.data_dir.stat().st_mode & 0o077 == 0
+    logs = b"".join(log.read_bytes() for log in (platform.data_dir / "logs").iterdir())
+    assert not [name for name, key in platform.keys.items() if key.encode() in logs]
     for name in ("state.json", "secrets.json", "keys.json"):
         assert (platform.data_dir / name).stat().st_mode & 0o077 == 0, name
 
@@ -114,6 +117,17 @@ def test_logs_and_keys_are_at_hand(platform: Platform) -> None:
     assert httpx.get(wall, headers={"Authorization": f"Bearer {made}"}).status_code == 200
     liandong("keys", "revoke", "new-desk", "--data-dir", str(platform.data_dir))
     assert httpx.get(wall, headers={"Authorization": f"Bearer {made}"}).status_code == 401
+
+
+def test_after_a_kill_of_the_supervisor_nothing_is_left_and_the_next_start_goes_on(platform: Platform) -> None:
+    case = post(platform, "before the kill")
+    state = platform.state()
+    os.kill(state["supervisor_pid"], signal.SIGKILL)
+    pids = [row["pid"] for row in state["processes"].values()]
+    until(lambda: not [pid for pid in pids if alive(pid)], "every child gone", seconds=60)
+    again = up(platform.data_dir, "--realms", "live,sandbox")
+    assert again.status()["all_ready"]
+    until(lambda: is_stored(again, case), "what was accepted before the kill", seconds=60)
 
 
 def test_down_leaves_no_process_and_the_next_start_has_data_keys_and_ports(tmp_path: Path) -> None:

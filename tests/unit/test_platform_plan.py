@@ -16,7 +16,7 @@ from services.commands.run import CASE_LANE, MODULES
 from services.commands.up import curl_line
 from services.embedded import platform
 from services.embedded.loglines import last_words, readable
-from services.embedded.platform import DirectoryError, python_children
+from services.embedded.platform import CannotStart, python_children
 from services.embedded.ports import HIGHEST, LOWEST, free_port, is_free, keep
 from services.settings import load
 
@@ -50,7 +50,7 @@ def test_last_times_port_is_taken_again_and_another_one_when_somebody_has_it() -
     assert platform._port(0, f"http://127.0.0.1:{last}", 0) == last
     with socket.create_server(("127.0.0.1", last)):
         assert platform._port(0, f"http://127.0.0.1:{last}", 0) != last
-        with pytest.raises(DirectoryError, match=f"port {last} is taken"):
+        with pytest.raises(CannotStart, match=f"port {last} is taken"):
             platform._port(last, "", 0)
 
 
