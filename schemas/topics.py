@@ -31,15 +31,16 @@ class Topic:
     compacted: bool = False
     dead_letters: str = "dead.letters"  # where unreadable records of this topic go; "" : nobody decodes it
     per_department: bool = False  # `name` is a prefix: intake.<department>
+    per_realm: bool = True  # False: one topic serves all realms, under its plain name
 
     def in_realm(self, realm: Realm | str, department: str = "") -> str:
         """The name on the broker."""
         name = f"{self.name}.{department}" if self.per_department else self.name
-        return name if realm == Realm.LIVE else f"{realm}.{name}"
+        return name if realm == Realm.LIVE or not self.per_realm else f"{realm}.{name}"
 
     def config(self, realm: Realm) -> dict[str, str]:
         """Broker configuration. History keeps its own record times and is never deleted by age."""
-        log_time = realm.time_source == "log"
+        log_time = realm.time_source == "log" and self.per_realm
         retention = -1 if log_time or self.retention_days < 0 else self.retention_days * DAY_MS
         config = {
             "message.timestamp.type": "CreateTime" if log_time else "LogAppendTime",
@@ -63,7 +64,9 @@ SEALED = Topic("incident.sealed", "case_id", ("sealed",), ("gateway",), ("sink",
 DEAD_LETTERS = Topic("dead.letters", "original key", ("dead_letter",), ("relay", "case", "analytics"), ("sink",), -1, dead_letters="")
 AUDIT = Topic("audit", "case_id", ("audit_entry",), ("gateway",), ("sink",), -1)
 CASE_TABLE = Topic("case-table-changelog", "case_id", (), ("case",), ("case",), -1, compacted=True, dead_letters="")
-ANALYTICS_TABLE = Topic("analytics-table-changelog", "mark", (), ("analytics",), ("analytics",), -1, compacted=True, dead_letters="")
+ANALYTICS_TABLE = Topic(
+    "analytics-table-changelog", "mark", (), ("analytics",), ("analytics",), -1, compacted=True, dead_letters="", per_realm=False
+)
 
 TOPICS: tuple[Topic, ...] = (
     INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, OUTCOMES, LIVE_DELTAS, SEALED, DEAD_LETTERS, AUDIT, CASE_TABLE, ANALYTICS_TABLE,

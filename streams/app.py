@@ -116,7 +116,7 @@ def build_app(
         TableManager=Tables,
     )
     app.lane = LaneRuntime(chosen, settings.chunk_records, settings.chunks_in_flight, 0.75 * session if settings.lease else 0.0)
-    app.state_table = StateTable(lane.table.in_realm(settings.realms[0] if lane.per_realm else Realm.LIVE)) if lane.table else None
+    app.state_table = StateTable(lane.table.in_realm(settings.realms[0])) if lane.table else None
     app.metrics = WorkerMetrics(registry, name)
     app.failpoints = settings.failpoints
     departments = settings.departments if lane.inputs.per_department else ("",)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from streams.engine.ledger import Chunk
 
+APPEND_TIME = 1  # Kafka: stamped by the broker
 AGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 
@@ -39,7 +40,8 @@ class WorkerMetrics:
         self.busy.inc(busy)
         now = time.time_ns() / 1e9
         for record in chunk.records[:: max(1, len(chunk) // 16)]:  # a sample: every record would cost more than deciding it
-            self.age.observe(max(0.0, now - record.timestamp / 1000))
+            if record.timestamp_type == APPEND_TIME:  # a record of history on its own time has no age
+                self.age.observe(max(0.0, now - record.timestamp / 1000))
 
     def tally(self, answers: Mapping[tuple[str, str], int]) -> None:
         """Counts outcomes by (outcome, reason)."""
