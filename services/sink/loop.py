@@ -7,6 +7,7 @@ the block before is whole. While a block is being inserted the next one is read 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ LIMIT_ROWS = 20_000
 LINGER_SECONDS = 0.2
 POLL_RECORDS = 4_000  # at a time, so that the event loop serves readers in between
 IDLE_SECONDS = 0.5  # without a next block: the commit says that the last one is whole
+LAG_SECONDS = 1.0
 RETRY_SECONDS = (0.2, 0.5, 1, 2, 5, 10)
 
 
@@ -75,6 +77,7 @@ class SinkStream:
         self._log: Any = structlog.get_logger("sink").bind(stream=stream.name)
         self._block = self._previous = 0
         self._open: dict[Place, Intent] = {}
+        self._ends: dict[Place, int] = {}
 
     async def serve(self) -> None:
         """Recovers, then stores blocks. Ends the process's task on errors that a restart may heal."""
@@ -95,9 +98,11 @@ class SinkStream:
         await asyncio.to_thread(self._remember_newest)
         self._planner = Planner(start.positions, start.marks, self._schemas, self.stream.marked and self._options.marks)
         self.ready.set()
+        watching = asyncio.create_task(self._watch_lag())
         try:
             await self._store_blocks()
         finally:
+            watching.cancel()
             await self._consumer.stop()
             await self._letters.close()
 
@@ -106,20 +111,30 @@ class SinkStream:
         return {"ready": self.ready.is_set(), "block": self.whole, "failing": self.failing}
 
     def lag(self, realm: Realm) -> int:
-        """Records of this realm in Kafka and not yet in the tables, as far as the last fetches told."""
-        return sum(waiting for (topic, _), waiting in self._lags() if realm_of(topic) is realm)
+        """Records of this realm in Kafka and not yet in the tables, as of the last look (LAG_SECONDS ago at most)."""
+        ends = [(place, end) for place, end in self._ends.items() if realm_of(place[0]) is realm]
+        return sum(max(0, end - self.standing[place]) for place, end in ends)
 
     async def waiting(self, realm: Realm) -> int:
         """The same, asked of Kafka now; -1 while the stream is not ready. KafkaError when the broker is away."""
         if not self.ready.is_set():
             return -1
-        mine = [TopicPartition(*place) for place in self.standing if realm_of(place[0]) is realm]
-        ends = await self._consumer.end_offsets(mine)
-        return sum(max(0, end - self.standing[(tp.topic, tp.partition)]) for tp, end in ends.items())
+        await self._look_at_ends()
+        return self.lag(realm)
 
-    def _lags(self) -> list[tuple[Place, int]]:
-        ends = [(place, self._consumer.highwater(TopicPartition(*place))) for place in self.standing]
-        return [(place, max(0, (end or 0) - self.standing[place])) for place, end in ends]
+    async def _look_at_ends(self) -> None:
+        ends = await self._consumer.end_offsets([TopicPartition(*place) for place in self.standing])
+        self._ends = {(tp.topic, tp.partition): end for tp, end in ends.items()}
+
+    async def _watch_lag(self) -> None:
+        """Keeps the lag true also while the warehouse is away and nothing is read."""
+        while True:
+            with contextlib.suppress(KafkaError):
+                await self._look_at_ends()
+                for (topic, partition), end in self._ends.items():
+                    waiting = max(0, end - self.standing[(topic, partition)])
+                    metrics.LAG.labels(self.stream.group, topic, str(partition)).set(waiting)
+            await asyncio.sleep(LAG_SECONDS)
 
     def _remember_newest(self) -> None:
         newest = f"SELECT _topic AS topic, toUnixTimestamp64Milli(max(_ts)) AS newest FROM {self.stream.facts} GROUP BY topic"
@@ -265,8 +280,6 @@ class SinkStream:
             self.newest[realm] = max(newest, self.newest.get(realm, 0))
             if realm.time_source == "wall":
                 metrics.VISIBLE_SECONDS.labels(name).observe(max(0.0, (now_ms() - newest) / 1000))
-        for (topic, partition), waiting in self._lags():
-            metrics.LAG.labels(self.stream.group, topic, str(partition)).set(waiting)
 
     async def _close_open(self) -> None:
         """Says that the last block is whole, so that the group's lag is true while nothing comes."""

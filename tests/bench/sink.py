@@ -1,6 +1,6 @@
 """Throughput of the sink into chDB, all views on, from a real broker: `python -m tests.bench.sink [rows]`.
 
-Prints JSON, then a table. The topic is filled before the clock starts; the figure is rows whole in every table by wall time, and the
+Prints JSON, then a table. The topic is filled and the stream ready before the clock starts; the figure is rows whole in every table by wall time, and the
 CPU of this process per row. The row count, distinct ids and rollups are checked after each run.
 """
 
@@ -42,7 +42,7 @@ def fill(bootstrap: str, stream: Stream, make: Any, rows: int) -> float:
     for partition in range(PARTITIONS):
         for key, value, headers in numbered.stream(make, range(rows // PARTITIONS), partition):
             size += len(value)
-            producer.produce(stream.topic.in_realm(Realm.LIVE), value, key, partition, headers=headers)
+            producer.produce(stream.topic.in_realm(Realm.LIVE), value, key, partition, headers=[*headers])
             producer.poll(0)
     producer.flush()
     return size / rows
@@ -56,8 +56,9 @@ async def drain(bootstrap: str, stream: Stream, rows: int) -> dict[str, Any]:
     stop = asyncio.Event()
     named = replace(stream, prefix=folder.name)
     sink = SinkStream(named, warehouse, Topics(bootstrap, named, [Realm.LIVE]), stop, Options(Failpoints()))
-    before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     task = asyncio.create_task(sink.serve())
+    await sink.ready.wait()
+    before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     while sum(sink.standing.values()) < rows:
         await asyncio.sleep(0.02)
         if task.done():
