@@ -30,7 +30,8 @@ class Written:
 
 @dataclass
 class FakeStore:
-    """What the read port knows. `lag` keeps it that many records behind the log; `away` makes it answer 503."""
+    """What the read port knows. `lag` keeps it that many records behind the log, `away` makes it answer 503, `wrong_by` makes it lie,
+    `times` makes every count so much greater."""
 
     partitions: int
     written: dict[Realm, list[Written]] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class FakeStore:
     lag: int = 0
     away: bool = False
     wrong_by: int = 0
+    times: int = 1
     asked: int = 0
 
     def snapshot(self, realm: Realm, scope: str) -> dict[str, Any]:
@@ -51,6 +53,8 @@ class FakeStore:
         log_now = max((row.delta.received_at for row in rows), default=now) if realm is Realm.REPLAY else now
         figures = _count([row.delta for row in rows], scope, log_now)
         figures["totals"]["open"] += self.wrong_by
+        for row in (figures["totals"], *figures["children"], *figures["types"]):
+            row |= {field: value * self.times for field, value in row.items() if isinstance(value, int)}
         newest_at = max((row.at for row in rows), default=None)
         return figures | {
             "realm": realm,

@@ -35,6 +35,9 @@ export const divisionName = (code: string, name: string): string =>
 const whole: Record<Language, Intl.NumberFormat> = { "zh-CN": new Intl.NumberFormat("zh-CN"), en: new Intl.NumberFormat("en") };
 export const number = (value: number): string => whole[language].format(value);
 
+/** How much room a figure needs: `normal` up to 999, `long` up to 99,999, `longer` beyond. Styles shrink by it, so that none is cut. */
+export const length = (value: number): string => (value < 1_000 ? "normal" : value < 100_000 ? "long" : "longer");
+
 const CHINA = { timeZone: "Asia/Shanghai", hourCycle: "h23" } as const;
 const clock = new Intl.DateTimeFormat("zh-CN", { ...CHINA, hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const minute = new Intl.DateTimeFormat("zh-CN", { ...CHINA, hour: "2-digit", minute: "2-digit" });

@@ -23,7 +23,7 @@ export class Model {
   /** Newest time seen: what "now" is in a realm that runs on log time. */
   newestReceived = 0;
   /** The day that "today" means, as 2026-11-22. */
-  readonly today: string;
+  today: string;
 
   constructor(
     snapshot: Snapshot,
@@ -58,10 +58,19 @@ export class Model {
       const opened = delta.state_from === "" || (hasEnded(delta.state_from) && !hasEnded(delta.state)) ? 1 : 0;
       const closed = hasEnded(delta.state) && !hasEnded(delta.state_from) ? 1 : 0;
       this.flow(delta.received_at, opened, closed);
-      if (day(delta.received_at) === this.today) this.countToday(delta.county, opened, closed);
+      const received = day(delta.received_at);
+      this.roll(received);
+      if (received === this.today) this.countToday(delta.county, opened, closed);
     }
     this.list(delta, exists);
     return existed || exists;
+  }
+
+  /** A new day begins: what was counted for the old one is gone. An earlier day changes nothing. */
+  roll(today: string): void {
+    if (today <= this.today) return;
+    this.today = today;
+    for (const row of [this.totals, ...this.children.values()]) row.opened_today = row.closed_today = 0;
   }
 
   private count(county: string, type: string, typeName: string, open: number, total: number): void {

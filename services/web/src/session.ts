@@ -35,7 +35,6 @@ export class Session {
   private covers: Offsets | null = null; // `frame` holds every frame of this scope from here on
   private timer = 0;
   private refreshing = false;
-  private asked = 0; // performance.now() of the newest request for a snapshot
   private readonly abort = new AbortController();
   private stopped = false;
   private readonly logTime: boolean;
@@ -84,7 +83,6 @@ export class Session {
   private async refresh(): Promise<void> {
     if (this.refreshing) return;
     this.refreshing = true;
-    this.asked = performance.now();
     let wait = this.reconciled === "pending" ? FIRST_RESNAPSHOT_MS : RESNAPSHOT_MS;
     try {
       const snapshot = await fetchSnapshot(this.realm, this.division, this.abort.signal);
@@ -121,6 +119,8 @@ export class Session {
     if (covered) {
       for (const delta of this.frame) fresh.apply(delta);
       if (before) this.compare(before, fresh, snapshot.offsets);
+    } else if (before && this.covers) {
+      return this.changed(); // the store is further behind than the frames kept: the picture we have is the newer one
     } else this.follow(snapshot.offsets);
     this.model = fresh;
     this.changed();
@@ -173,9 +173,7 @@ export class Session {
     this.clock = clock;
     this.clockSeen = performance.now();
     this.covers ??= { ...clock.offsets };
-    const model = this.model;
-    const newDay = model !== null && day(model.now(clock.now)) !== model.today;
-    if (newDay && performance.now() - this.asked > RETRY_MS) void this.refresh();
+    this.model?.roll(day(this.model.now(clock.now)));
     this.changed();
   }
 }

@@ -1,7 +1,7 @@
 /** The division's children as tiles of a schematic; a tile opens the level below. */
 import type { ChildRow } from "../contract";
 import { attribute, h, keyed, text } from "../dom";
-import { number, t } from "../i18n";
+import { length, number, t } from "../i18n";
 import type { Cell } from "../places";
 import { type Tile, type View, shell } from "./tile";
 
@@ -80,7 +80,9 @@ function update(cell: HTMLElement, row: ChildRow, at: Cell, most: number, view: 
   const title = view.places.name(row.code);
   text(name, own && view.places.level(row.code) !== "county" ? `${title} ${t("schematic.own")}` : view.places.tileName(row.code));
   text(open, number(row.open));
+  attribute(open, "data-length", length(row.open));
   text(today, `${t("schematic.today")} ${row.opened_today > 0 ? "+" : ""}${number(row.opened_today)}`);
+  attribute(today, "data-length", length(row.opened_today));
   attribute(button, "data-value", String(row.open));
   attribute(button, "data-today", String(row.opened_today));
   attribute(button, "data-step", String(row.open <= 0 ? 0 : Math.min(STEPS - 1, 1 + Math.floor(((STEPS - 1) * row.open) / most - 1e-9))));

@@ -1,6 +1,6 @@
 /** Open, opened today, closed today, total. */
 import { attribute, h, text } from "../dom";
-import { type Word, number, t } from "../i18n";
+import { type Word, length, number, t } from "../i18n";
 import { type Tile, type View, shell } from "./tile";
 
 const FIGURES = [
@@ -21,6 +21,7 @@ export function totals(): Tile {
       for (const [field] of FIGURES) {
         const element = values.get(field)!;
         text(element, model ? number(model.totals[field]) : "—");
+        attribute(element, "data-length", length(model?.totals[field] ?? 0));
         attribute(element, "data-value", model ? String(model.totals[field]) : "");
       }
     },
