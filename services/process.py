@@ -46,6 +46,7 @@ class Process:
         self._ready = False
         self._health: Health = dict
         self._server: ThreadingWSGIServer | None = None
+        self._limit: threading.Timer | None = None
 
     def ready(self, port: int | None = None, **more: Any) -> None:
         """Says that this process serves: writes <data dir>/run/NAME.json. `port`: the one its users call, if any."""
@@ -74,12 +75,14 @@ class Process:
             return
         self.log.info("stopping")
         self.stop.set()
-        limit = threading.Timer(self.settings.stop_seconds, self._overdue)
-        limit.daemon = True
-        limit.start()
+        self._limit = threading.Timer(self.settings.stop_seconds, self._overdue)
+        self._limit.daemon = True
+        self._limit.start()
 
     def close(self) -> None:
-        """Takes back readiness and stops the metrics server."""
+        """Takes back readiness, stops the metrics server and the time limit."""
+        if self._limit:
+            self._limit.cancel()
         note = self.settings.run_dir / f"{self.name}.json"
         note.unlink(missing_ok=True)
         if self._server:

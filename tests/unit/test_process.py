@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -83,6 +85,27 @@ def test_sigterm_lets_it_drain_and_answers_0(tmp_path: Path) -> None:
     assert processes.run(Process(load(tmp_path), "gateway", CollectorRegistry()), serve) == 0
     assert drained == ["gateway"]
     assert not (tmp_path / "run" / "gateway.json").exists()
+
+
+def test_a_drain_that_is_over_is_not_ended_by_its_time_limit(tmp_path: Path) -> None:
+    process = Process(load(tmp_path, stop_seconds=0.2), "gateway", CollectorRegistry())
+
+    async def serve(process: Process) -> None:
+        process.request_stop()
+
+    assert processes.run(process, serve) == 0
+    assert process._limit is not None
+    process._limit.join(5)
+    assert process._limit.finished.is_set()
+
+
+def test_a_drain_that_hangs_is_ended(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys, pathlib; from services import process, settings\n"
+        "async def serve(p):\n    p.request_stop()\n    await asyncio.sleep(3600)\n"
+        "sys.exit(process.run(process.Process(settings.load(pathlib.Path(sys.argv[1]), stop_seconds=0.2), 'gateway'), serve))"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, timeout=60, check=False).returncode == 3
 
 
 def test_an_unexpected_error_answers_1_and_takes_readiness_back(tmp_path: Path) -> None:
