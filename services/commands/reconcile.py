@@ -61,10 +61,12 @@ def _whole(accounts: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _print(accounts: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False)
-    for name in ("realm", *FIGURES, *FAULTS, "exact"):
-        table.add_column(name.replace("_", " "), justify="left" if name in ("realm", "exact") else "right")
+    table.add_column("realm")
     for account in accounts:
-        table.add_row(*(str(account[name]) for name in ("realm", *FIGURES, *FAULTS)), "yes" if account["exact"] else "NO")
+        table.add_column(account["realm"], justify="right")
+    for name in (*FIGURES, *FAULTS):
+        table.add_row(name.replace("_", " "), *(f"{account[name]:,}" for account in accounts))
+    table.add_row("exact", *("yes" if account["exact"] else "NO" for account in accounts))
     Console().print(table)
     for account in accounts:
         for line in account["by_partition"]:
