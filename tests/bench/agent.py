@@ -22,7 +22,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import codec
-from schemas.topics import CASE_TABLE, DEAD_LETTERS, INCIDENT_COMMANDS, INCIDENT_EVENTS, OUTCOMES
+from schemas.topics import DEAD_LETTERS, INCIDENT_COMMANDS, INCIDENT_EVENTS, OUTCOMES
 from services.embedded.broker import Broker
 from tests.chaos.rig import command
 
@@ -37,8 +37,9 @@ async def fill(bootstrap: str, records: int) -> None:
     """`records` commands, uniform over 100,000 cases (fewer when there are fewer records)."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    names = [topic.name for topic in (INCIDENT_COMMANDS, INCIDENT_EVENTS, OUTCOMES, CASE_TABLE, DEAD_LETTERS)]
+    names = [topic.name for topic in (INCIDENT_COMMANDS, INCIDENT_EVENTS, OUTCOMES, DEAD_LETTERS)]
     names += [f"{INCIDENT_COMMANDS.name}.{peer}" for peer in ("hand.out", "hand.changelog", "quix.out")]
+    names += ["stateful-changelog", "case-changelog"]
     await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
     await admin.close()
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type="lz4", linger_ms=20, max_batch_size=500_000)

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests.bench.peers.job import counted, decode
 
 IN_FLIGHT = 2
+Sendable = tuple[bytes, bytes, list[tuple[str, bytes]]]
 
 
 class Loop:
@@ -28,28 +29,29 @@ class Loop:
     def decide(self, polled: Any) -> list[tuple[int, list[Any], list[Any], int]]:
         work = []
         for tp, records in polled.items():
-            outputs: list[tuple[bytes, bytes]] = []
+            outputs: list[Sendable] = []
             entries: dict[bytes, list[bytes]] = {}
             states: dict[bytes, bytes] = {}
             for record in records:
                 command = decode(record.value)
                 state, output = counted(command, states.get(record.key) or self._state.get(record.key, b""))
                 states[record.key] = state
-                outputs.append((record.key, output))
+                outputs.append((record.key, output, [("src", f"{tp.topic}:{tp.partition}:{record.offset}:0".encode())]))
                 entries.setdefault(record.key, []).append(output)
             self._state.update(states)
-            changes = [(key, record.offset.to_bytes(8, "little") + state + b"".join(entries[key])) for key, state in states.items()]
+            version = records[-1].offset.to_bytes(8, "little")
+            changes: list[Sendable] = [(key, version + state + b"".join(entries[key]), []) for key, state in states.items()]
             work.append((tp.partition, self._batches(changes), self._batches(outputs), len(records)))
         return work
 
-    def _batches(self, records: list[tuple[bytes, bytes]]) -> list[Any]:
+    def _batches(self, records: list[Sendable]) -> list[Any]:
         now, found, batch = int(time.time() * 1000), [], self._producer.create_batch()
-        for key, value in records:
-            if batch.append(key=key, value=value, timestamp=now) is None:
+        for key, value, headers in records:
+            if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
                 batch.close()
                 found.append(batch)
                 batch = self._producer.create_batch()
-                batch.append(key=key, value=value, timestamp=now)
+                batch.append(key=key, value=value, timestamp=now, headers=headers)
         batch.close()
         return [*found, batch]
 

@@ -12,20 +12,7 @@ import fastavro
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = fastavro.parse_schema(json.loads((ROOT / "schemas/avro/incident_command/v1.avsc").read_text(encoding="utf-8")))
-OUTPUT = fastavro.parse_schema(
-    {
-        "type": "record",
-        "name": "Counted",
-        "fields": [
-            {"name": "case_id", "type": "string"},
-            {"name": "name", "type": "string"},
-            {"name": "count", "type": "long"},
-            {"name": "sum", "type": "long"},
-            {"name": "occurred_at", "type": "long"},
-            {"name": "division", "type": "string"},
-        ],
-    }
-)
+OUTPUT = fastavro.parse_schema(json.loads((ROOT / "schemas/avro/outcome/v1.avsc").read_text(encoding="utf-8")))
 STATE = struct.Struct("<qq")  # count, sum
 
 
@@ -47,5 +34,9 @@ def counted(command: dict[str, Any], state: bytes) -> tuple[bytes, bytes]:
     """(state after, output)."""
     count, total = STATE.unpack(state) if state else (0, 0)
     count, total = count + 1, total + int(command["source_version"])
-    output = {"count": count, "sum": total} | {name: command[name] for name in ("case_id", "name", "occurred_at", "division")}
+    output = {
+        "command_id": "", "case_id": command["case_id"], "realm": "live", "outcome": "counted", "reason": "", "rule": "", "case_seq": count,
+        "name": command["name"], "producer": "", "division": command["division"], "received_at": command["occurred_at"],
+        "src_topic": "incident.commands", "src_partition": 0, "src_offset": count, "src_position": 0,
+    }  # fmt: skip
     return STATE.pack(count, total), encode(output)

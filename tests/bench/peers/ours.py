@@ -65,12 +65,12 @@ def main() -> None:
     bootstrap, _, records, mode = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     lane = next(lane for lane in LANES if lane.name == "case")
     processor: Any = {"stateless": Decode, "stateful": Count, "case": lane.processor}[mode]()
-    if mode == "stateless":
-        lane = replace(lane, table=None)
+    table = None if mode == "stateless" or lane.table is None else replace(lane.table, name=f"{mode}-changelog")
+    lane = replace(lane, name=f"bench-{mode}", table=table)
     partitions = int(os.environ.get("PARTITIONS", "12"))
     settings = WorkerSettings(bootstrap, partitions, (Realm.LIVE,), ("demo",), tempfile.mkdtemp(), "bench")
     os.makedirs(f"{settings.data_dir}/faust")
-    app = build_app(replace(lane, name=f"bench-{mode}"), settings, CollectorRegistry(), processor=processor)
+    app = build_app(lane, settings, CollectorRegistry(), processor=processor)
 
     async def watch() -> None:
         consumer: Any = app.consumer
