@@ -23,7 +23,8 @@ from schemas.topics import LIVE_DELTAS
 from services.dashboard import stream
 from services.embedded.broker import Broker
 from services.keys import KeyStore
-from tests.browser.stage import Stage, Written, step
+from tests.browser.stage import Stage, step
+from tests.browser.store import Written
 from tests.conftest import TEST_PARTITIONS
 from tests.helpers import until
 from tests.sse import Live
