@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json
 from services.commands.progress import Progress
@@ -41,8 +42,8 @@ def up(
         data_dir = Path(tempfile.mkdtemp(prefix="liandong-"))
     try:
         settings = load(data_dir, gateway_port=gateway_port, dashboard_port=dashboard_port, realms=realms, java=java)
-    except ValueError as error:
-        end(str(error), code=2)
+    except ValidationError as error:
+        end("; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors()), code=2)
     if detach:
         _detached(settings, as_json, sys.argv)
     else:
