@@ -17,16 +17,17 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Codec(Generic[T]):
-    """Reads every released version of one type into its newest struct; writes the newest."""
+    """Reads every version of one type into its newest struct; writes the newest that the release before this one reads."""
 
     def __init__(self, cls: type[T], name: str) -> None:
-        newest = registry.latest(name)
+        written = registry.latest(name)
         self.name = name
         self.cls = cls
-        self.schema_id = newest.id
-        self._schema = newest.parsed
-        self._head = HEADER.pack(0, newest.id)
+        self.schema_id = written.id
+        self._schema = written.parsed
+        self._head = HEADER.pack(0, written.id)
         self._writers = {v.id: v.parsed for v in registry.versions() if v.name == name}
+        self._reader = max((v for v in registry.versions() if v.name == name), key=lambda v: v.version).parsed
 
     def encode(self, record: T) -> bytes:
         """Framed bytes. Equal records give equal bytes."""
@@ -49,7 +50,7 @@ class Codec(Generic[T]):
         body = io.BytesIO(value)
         body.seek(5)
         try:
-            fields: dict[str, Any] = fastavro.schemaless_reader(body, writer, None if writer is self._schema else self._schema)  # type: ignore[assignment]
+            fields: dict[str, Any] = fastavro.schemaless_reader(body, writer, None if writer is self._reader else self._reader)  # type: ignore[assignment]
             record = self.cls(**fields)
         except Exception as error:
             raise InvalidPayload(Reason.BAD_AVRO, f"{type(error).__name__}: {error}"[:200]) from error

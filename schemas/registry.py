@@ -22,6 +22,7 @@ class SchemaVersion:
     version: int
     text: str  # the .avsc as committed
     parsed: Any  # fastavro's parsed form
+    written: bool = True  # False: read by this release, written by the next
 
     @property
     def subject(self) -> str:
@@ -50,9 +51,10 @@ def versions() -> tuple[SchemaVersion, ...]:
     for line in (ROOT / "ids.lock").read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        schema_id, name, version = line.split()
+        schema_id, name, version, *only_read = line.split()
         text = (folder(name) / f"v{version}.avsc").read_text(encoding="utf-8")
-        found.append(SchemaVersion(int(schema_id), name, int(version), text, fastavro.parse_schema(json.loads(text), named_schemas={})))
+        parsed = fastavro.parse_schema(json.loads(text), named_schemas={})
+        found.append(SchemaVersion(int(schema_id), name, int(version), text, parsed, only_read != ["read"]))
     return tuple(found)
 
 
@@ -63,12 +65,11 @@ def by_id() -> dict[int, SchemaVersion]:
 
 @cache
 def latest(name: str) -> SchemaVersion:
-    """Newest version of a type. KeyError if there is no such type."""
-    return max((v for v in versions() if v.name == name), key=lambda v: v.version, default=None) or _missing(name)
-
-
-def _missing(name: str) -> SchemaVersion:
-    raise KeyError(f"no schema named {name}")
+    """Newest version of a type that is written. KeyError if there is no such type."""
+    found = [version for version in versions() if version.name == name and version.written]
+    if not found:
+        raise KeyError(f"no schema named {name}")
+    return max(found, key=lambda version: version.version)
 
 
 @cache

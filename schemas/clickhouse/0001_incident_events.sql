@@ -1,57 +1,58 @@
 -- Facts of incident.events, the newest row of each case, and counts per minute and hour.
 -- Every target keeps `_blk`, the number of the sink's block: a restart repairs each target by itself.
+-- The inlets hold plain strings: the engine reads Avro into them three times faster than into dictionaries, which the facts keep.
 -- `_month` is the month (yyyymm, UTC) of the newest record time in the block: one block is one part, always.
 CREATE TABLE incident_events_in
 (
     _blk UInt64,
     _month UInt32,
-    _topic LowCardinality(String),
+    _topic String,
     _part Int32,
     _off Int64,
     _ts DateTime64(3, 'UTC'),
     event_id String,
     case_id String,
     case_seq Int64,
-    type LowCardinality(String),
-    kind LowCardinality(String),
+    type String,
+    kind String,
     division String,
-    level LowCardinality(String),
-    realm LowCardinality(String),
+    level String,
+    realm String,
     actor_person String,
-    actor_org LowCardinality(String),
-    actor_role LowCardinality(String),
-    actor_level LowCardinality(String),
+    actor_org String,
+    actor_role String,
+    actor_level String,
     occurred_at DateTime64(3, 'UTC'),
     occurred_offset Int32,
     received_at DateTime64(3, 'UTC'),
-    policy_version LowCardinality(String),
-    calendar_version LowCardinality(String),
-    cause LowCardinality(String),
-    src_topic LowCardinality(String),
+    policy_version String,
+    calendar_version String,
+    cause String,
+    src_topic String,
     src_partition Int32,
     src_offset Int64,
     src_position Int32,
-    home_cluster LowCardinality(String),
+    home_cluster String,
     ownership_epoch Int32,
     command_id String,
     case_number String,
-    incident_type LowCardinality(String),
-    type_from LowCardinality(String),
-    county LowCardinality(String),
-    county_from LowCardinality(String),
-    state LowCardinality(String),
-    state_from LowCardinality(String),
-    holder LowCardinality(String),
-    holder_level LowCardinality(String),
+    incident_type String,
+    type_from String,
+    county String,
+    county_from String,
+    state String,
+    state_from String,
+    holder String,
+    holder_level String,
     grade Int32,
     round Int32,
     reassignments Int32,
     reopens Int32,
     mirrored Bool,
-    producer LowCardinality(String),
+    producer String,
     title String,
-    reason LowCardinality(String),
-    rule LowCardinality(String),
+    reason String,
+    rule String,
     cell String,
     sealed_ref String,
     opened_at DateTime64(3, 'UTC')
@@ -116,7 +117,8 @@ CREATE TABLE incident_events
 )
 ENGINE = {engine:MergeTree}
 PARTITION BY _month
-ORDER BY (realm, case_id, case_seq);
+ORDER BY (realm, case_id, case_seq)
+SETTINGS index_granularity = 2048;
 
 CREATE MATERIALIZED VIEW incident_events_mv TO incident_events AS
 SELECT *
@@ -149,7 +151,8 @@ CREATE TABLE case_now
     _blk UInt64
 )
 ENGINE = {engine:ReplacingMergeTree(case_seq)}
-ORDER BY (realm, case_id);
+ORDER BY (realm, case_id)
+SETTINGS index_granularity = 2048;
 
 CREATE MATERIALIZED VIEW case_now_mv TO case_now AS
 SELECT realm, case_id, case_seq, case_number, division, county, level, incident_type, state, holder, holder_level, grade, round, reassignments,

@@ -4,7 +4,7 @@ CREATE TABLE live_deltas_in
 (
     _blk UInt64,
     _month UInt32,
-    _topic LowCardinality(String),
+    _topic String,
     _part Int32,
     _off Int64,
     _ts DateTime64(3, 'UTC'),
@@ -12,20 +12,20 @@ CREATE TABLE live_deltas_in
     case_id String,
     case_seq Int64,
     case_number String,
-    realm LowCardinality(String),
-    type LowCardinality(String),
+    realm String,
+    type String,
     title String,
-    county LowCardinality(String),
-    county_from LowCardinality(String),
-    incident_type LowCardinality(String),
-    type_from LowCardinality(String),
-    state LowCardinality(String),
-    state_from LowCardinality(String),
+    county String,
+    county_from String,
+    incident_type String,
+    type_from String,
+    state String,
+    state_from String,
     division String,
     occurred_at DateTime64(3, 'UTC'),
     received_at DateTime64(3, 'UTC'),
     mirrored Bool,
-    src_topic LowCardinality(String),
+    src_topic String,
     src_partition Int32,
     src_offset Int64,
     src_position Int32
@@ -65,7 +65,8 @@ CREATE TABLE live_deltas
 )
 ENGINE = {engine:MergeTree}
 PARTITION BY _month
-ORDER BY (realm, case_id, case_seq);
+ORDER BY (realm, case_id, case_seq)
+SETTINGS index_granularity = 2048;
 
 CREATE MATERIALIZED VIEW live_deltas_mv TO live_deltas AS
 SELECT *

@@ -3,22 +3,22 @@ CREATE TABLE outcomes_in
 (
     _blk UInt64,
     _month UInt32,
-    _topic LowCardinality(String),
+    _topic String,
     _part Int32,
     _off Int64,
     _ts DateTime64(3, 'UTC'),
     command_id String,
     case_id String,
-    realm LowCardinality(String),
-    outcome LowCardinality(String),
-    reason LowCardinality(String),
-    rule LowCardinality(String),
+    realm String,
+    outcome String,
+    reason String,
+    rule String,
     case_seq Int64,
-    name LowCardinality(String),
-    producer LowCardinality(String),
+    name String,
+    producer String,
     division String,
     received_at DateTime64(3, 'UTC'),
-    src_topic LowCardinality(String),
+    src_topic String,
     src_partition Int32,
     src_offset Int64,
     src_position Int32
@@ -52,7 +52,8 @@ CREATE TABLE outcomes
 )
 ENGINE = {engine:MergeTree}
 PARTITION BY _month
-ORDER BY (realm, command_id, src_offset);
+ORDER BY (realm, command_id, src_offset)
+SETTINGS index_granularity = 2048;
 
 CREATE MATERIALIZED VIEW outcomes_mv TO outcomes AS
 SELECT *

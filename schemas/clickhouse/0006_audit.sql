@@ -3,20 +3,20 @@ CREATE TABLE audit_in
 (
     _blk UInt64,
     _month UInt32,
-    _topic LowCardinality(String),
+    _topic String,
     _part Int32,
     _off Int64,
     _ts DateTime64(3, 'UTC'),
     entry_id String,
     case_id String,
-    realm LowCardinality(String),
-    action LowCardinality(String),
+    realm String,
+    action String,
     principal String,
     person String,
-    org LowCardinality(String),
-    role LowCardinality(String),
+    org String,
+    role String,
     division String,
-    reason LowCardinality(String),
+    reason String,
     at DateTime64(3, 'UTC')
 )
 ENGINE = Null;

@@ -8,5 +8,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
   },
-  server: { proxy: { "/v1": process.env["LIANDONG_DASHBOARD"] ?? "http://127.0.0.1:8081" } },
+  server: { proxy: { "/v1": process.env["LIANDONG_DASHBOARD"] ?? "http://127.0.0.1:8781" } },
 });

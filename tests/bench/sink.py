@@ -1,7 +1,7 @@
 """Throughput of the sink into chDB, all views on, from a real broker: `python -m tests.bench.sink [rows]`.
 
-Prints JSON, then a table. The topic is filled and the stream ready before the clock starts; the figure is rows whole in every table by wall time, and the
-CPU of this process per row. The row count, distinct ids and rollups are checked after each run.
+Prints JSON, then a table. The topic is filled and the stream ready before the clock starts; the figure is rows whole in every
+table by wall time, and the CPU of this process per row. The row count, distinct ids and rollups are checked after each run.
 """
 
 from __future__ import annotations
