@@ -119,7 +119,7 @@ def _announce(state: dict[str, Any], as_json: bool, simulate: bool) -> None:
     keys = state["keys"]
     typer.echo(f"""
 Screen    {state["dashboard"]}/#key={keys.get("screen", "<screen key>")}&realm={realm}
-Gateway   {state["gateway"]}   ({state["gateway"]}/docs)
+Gateway   {state["gateway"]}   (API: {state["gateway"]}/openapi.json)
 Kafka     {state["bootstrap"]}
 
 Post an incident and watch it appear:

@@ -18,7 +18,7 @@ from streams.engine import recovery, runner, shipment, table, value
 def without_outbox() -> None:
     """State is stored before outputs are sent, and nothing remembers the outputs."""
     original = value.pack
-    setattr(runner, "pack", lambda version, flags, state, outbox: original(version, flags, state, b""))
+    vars(runner)["pack"] = lambda version, flags, state, outbox: original(version, flags, state, b"")
 
 
 def outputs_first() -> None:
@@ -46,7 +46,7 @@ def last_wins() -> None:
     def apply(part: table.Part, losers: set[bytes], key: bytes, value: bytes) -> None:
         part[key] = value
 
-    setattr(recovery, "apply", apply)
+    vars(recovery)["apply"] = apply
 
 
 def next_release() -> None:
