@@ -137,6 +137,25 @@ def test_tables_that_came_back_from_an_older_copy_are_filled_again(warehouse: Wa
     assert "rewound to the tables" in warehouse.log.read_text()
 
 
+def test_a_broker_killed_and_started_again_is_waited_for(own_broker: Broker, tmp_path: Path) -> None:
+    asyncio.run(ensure_topics(own_broker.bootstrap, ["live"], TEST_PARTITIONS))
+    ledger = Ledger(own_broker.bootstrap)
+    warehouse = WarehouseProcess.new(tmp_path / "platform", own_broker.bootstrap, realms="live")
+    try:
+        ledger.write(BATCH)
+        warehouse.start()
+        for _ in range(2):
+            ledger.write(BATCH)
+            own_broker.kill9()
+            assert warehouse.get("/v1/cases/case-live-0-0", min_seq=0).status_code in (200, 404), "reads need no Kafka"
+            own_broker.start()
+            ledger.write(20)
+        assert not warehouse.ended(), "the process waits, it does not die"
+        assert faults(warehouse, ledger) == []
+    finally:
+        warehouse.close()
+
+
 def test_a_clickhouse_server_killed_again_and_again_is_waited_for(ledger: Ledger, tmp_path: Path) -> None:
     server = ClickHouseServer(tmp_path / "server", free_port()).start()
     warehouse = WarehouseProcess.new(tmp_path / "platform", ledger.bootstrap, clickhouse_url=server.url)
