@@ -30,7 +30,7 @@ def rig(own_broker: Broker, tmp_path: Path) -> Iterator[Rig]:
 
 def killed_at(rig: Rig, point: str, *controls: str) -> None:
     """Load, death at the failpoint in the midst of it, a second worker that finishes."""
-    rig.start("case-live", *controls, failpoint=f"{point}@6")
+    rig.start("case-live", *controls, failpoint=f"{point}@{2 if point == 'before_commit' else 6}")  # commits are few, chunks many
     rig.ready("case-live")
     rig.send(cases=300, steps=3, pause=0.02)
     assert rig.ended("case-live") == -signal.SIGKILL, "the failpoint was not hit"
