@@ -175,15 +175,17 @@ def test_an_error_tells_the_engine_s_code(handle: Handle) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.sql")))
-def test_every_named_query_runs_on_empty_tables(handle: Handle, name: str) -> None:
+def test_every_named_query_runs(engine: Warehouse, name: str) -> None:
     values: dict[str, Any] = {"String": "44", "UInt32": 10, "Int32": 0, "Int64": 0, "Bool": True}
     parameters = {parameter: values[kind] for parameter, kind in re.findall(r"\{(\w+):(\w+)\}", sql(name))}
-    handle.rows(sql(name), parameters)
+    with engine.reader() as reader:
+        reader.rows(sql(name), parameters)
 
 
-def test_values_are_bound_never_spliced(handle: Handle) -> None:
+def test_values_are_bound_never_spliced(engine: Warehouse) -> None:
     evil = "x' OR 1=1 --"
-    assert handle.rows("SELECT {a:String} AS a", {"a": evil}) == [{"a": evil}]
+    with engine.reader() as reader:
+        assert reader.rows("SELECT {a:String} AS a", {"a": evil}) == [{"a": evil}]
 
 
 def test_migrating_again_changes_nothing(engine: Warehouse) -> None:
