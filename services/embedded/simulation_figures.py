@@ -43,7 +43,13 @@ OWN: dict[str, Any] = {
     "chances": {"decline": 0.03, "self_handle": 0.25, "object": 0.05, "verify_fail": 0.04, "evaluate": 0.3, "reported_by_a_person": 0.2},
     "emergency_grades": {"1": 0.02, "2": 0.18, "3": 0.5, "4": 0.3},  # of traffic and fire; the files have none
     "municipal_types": {"M09006": 0.09, "M06028": 0.06, "M09010": 0.05, "M09011": 0.04, "M09012": 0.02},  # of all municipal matters
-}
+    # residents in millions, rounded; census of 1 November 2020 as commonly known, not re-checked against the bulletin
+    "city_weights": {
+        "440100": 18.7, "440200": 2.9, "440300": 17.6, "440400": 2.4, "440500": 5.5, "440600": 9.5, "440700": 4.8, "440800": 7.0,
+        "440900": 6.2, "441200": 4.1, "441300": 6.0, "441400": 3.9, "441500": 2.7, "441600": 2.8, "441700": 2.6, "441800": 4.0,
+        "441900": 10.5, "442000": 4.4, "445100": 2.6, "445200": 5.6, "445300": 2.4,
+    },
+}  # fmt: skip
 TOWN_MATTERS = ("M",)  # type codes that make the municipal group
 NOT_HERE = frozenset({"M10001"})  # snow and ice on the road
 

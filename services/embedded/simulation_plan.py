@@ -1,7 +1,7 @@
 """A believable Guangdong day, pure: what happens when, and what desks do about it. Same seed and minute, same plan.
 
 Figures come from schemas/reference/simulation_day.json (its sources are named in it); places are towns of Guangdong,
-as likely as they have villages.
+weighted by the residents of their city and their number of villages.
 """
 
 from __future__ import annotations
@@ -51,13 +51,18 @@ def figures() -> Any:
 
 
 @cache
-def towns() -> tuple[list[str], list[int]]:
-    """Towns, and how many villages each has up to and with it."""
-    counts: dict[str, int] = {}
+def towns() -> tuple[list[str], list[float]]:
+    """Towns, and the weight up to and with each: its city's residents, shared out by the number of its villages."""
+    villages: dict[str, int] = {}
+    in_city: dict[str, int] = {}
     for division in divisions.divisions().values():
         if division.level == "village":
-            counts[division.parent] = counts.get(division.parent, 0) + 1
-    return list(counts), list(accumulate(counts.values()))
+            city = divisions.city_of(division.code)
+            villages[division.parent] = villages.get(division.parent, 0) + 1
+            in_city[city] = in_city.get(city, 0) + 1
+    residents = figures()["own"]["city_weights"]
+    weights = (residents[city] * count / in_city[city] for town, count in villages.items() for city in (divisions.city_of(town),))
+    return list(villages), list(accumulate(weights))
 
 
 def plan_day(seed: str, day: date, rate: float) -> Iterator[Planned]:
@@ -168,8 +173,8 @@ def rest_of(seed: str, case_id: str, state: str, division: str) -> tuple[Step, .
     )
 
 
-def _pick(chance: random.Random, edges: Sequence[int]) -> int:
-    return bisect_right(edges, chance.randrange(edges[-1]))
+def _pick(chance: random.Random, edges: Sequence[float]) -> int:
+    return min(bisect_right(edges, chance.random() * edges[-1]), len(edges) - 1)
 
 
 def _draw(chance: random.Random, quantiles: Sequence[float]) -> float:
