@@ -62,10 +62,11 @@ class Recovery:
         elif newest < _first(share).previous or (not _is_open(share) and newest < last and _first(share).rows):
             await self._from_tables(start, "tables behind the commit: rewound to the tables")
         else:
-            await self._from_commits(start, intents, share)
+            self._from_commits(start, intents, share)
             if _is_open(share):
                 start.repairs += await self._finish(share)
                 start.previous = last if _first(share).rows else newest
+            await self._marks(start, intents)
             if newest and any(place not in intents for place in places):
                 await self._fill_in(start, [place for place in places if place not in intents])
         if self.repairing:
@@ -87,15 +88,18 @@ class Recovery:
             if place in offsets:
                 start.positions[place], start.marks[place] = offsets[place], marks.get(place, {})
 
-    async def _from_commits(self, start: Start, intents: Mapping[Place, Intent], share: Mapping[Place, Intent]) -> None:
+    def _from_commits(self, start: Start, intents: Mapping[Place, Intent], share: Mapping[Place, Intent]) -> None:
         first = _first(share)
         alike = {(i.digest, i.rows, i.partitions) for i in share.values()}
         if len(share) != first.partitions or len(alike) != 1:
             raise Inconsistent(f"{self.stream.name}: the commit of block {first.block} is torn: {sorted(share)}")
         start.positions = {place: i.end for place, i in intents.items()}
+        start.note = "open block" if _is_open(share) else "closed block"
+
+    async def _marks(self, start: Start, intents: Mapping[Place, Intent]) -> None:
+        """Asked when the open block is whole: then the facts hold what a commit had no room for."""
         in_table = {} if all(i.after is not None for i in intents.values()) else await self._ask(repair.marks_in_table)
         start.marks = {place: dict(i.after) if i.after is not None else in_table.get(place, {}) for place, i in intents.items()}
-        start.note = "open block" if _is_open(share) else "closed block"
 
     async def _finish(self, share: Mapping[Place, Intent]) -> int:
         """Facts of the open block, if they are missing. Answers 1 if they were."""
