@@ -75,9 +75,12 @@ def too_large(limit: int, what: str) -> Problem:
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, Reason.TOO_LARGE.value, f"at most {limit} {what}")
 
 
-def unavailable(detail: str) -> Problem:
+KAFKA_AWAY, READS_AWAY = "kafka_away", "reads_away"
+
+
+def unavailable(detail: str, reason: str = KAFKA_AWAY) -> Problem:
     """The sender should repeat the same request: its ids make that harmless."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, headers={"Retry-After": str(RETRY_SECONDS)})
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
 def not_found(what: str) -> Problem:

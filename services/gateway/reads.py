@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway.problems import MEDIA_TYPE, not_found, unavailable
+from services.gateway.problems import MEDIA_TYPE, READS_AWAY, not_found, unavailable
 
 FORWARDED = ("authorization", "accept", "if-none-match", "traceparent")
 RETURNED = ("etag", "cache-control", "retry-after", "link", "www-authenticate")
@@ -29,7 +29,7 @@ class ReadPort:
         try:
             return await self._client.get(path, headers=dict(headers), params=dict(params))
         except httpx.HTTPError as error:
-            raise unavailable(f"the read port does not answer ({type(error).__name__})") from None
+            raise unavailable(f"the read port does not answer ({type(error).__name__})", READS_AWAY) from None
 
     async def forward(self, request: Request, path: str) -> httpx.Response:
         """The same question with the caller's key. Raises Problem 503."""
@@ -59,4 +59,4 @@ def fields_of(answer: httpx.Response) -> dict[str, object]:
     try:
         return msgspec.json.decode(answer.content, type=dict[str, object])
     except msgspec.DecodeError:
-        raise unavailable("the read port answered something unreadable") from None
+        raise unavailable("the read port answered something unreadable", READS_AWAY) from None

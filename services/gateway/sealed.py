@@ -22,7 +22,7 @@ from services.gateway.accept import headers
 from services.gateway.decoding import Invalid
 from services.gateway.intake import Context
 from services.gateway.parts import Parts
-from services.gateway.problems import Problem, forbidden, not_found, unavailable
+from services.gateway.problems import READS_AWAY, Problem, forbidden, not_found, unavailable
 from services.gateway.reads import segment
 from services.ports import Record, Unavailable
 from services.sealing import BrokenSeal, unseal
@@ -107,7 +107,7 @@ async def _find(case: str, request: Request, context: Context, parts: Parts) -> 
     try:
         return msgspec.json.decode(answer.raise_for_status().content, type=_SealedCase)
     except Exception as error:
-        raise unavailable(f"the read port answered {answer.status_code}") from error
+        raise unavailable(f"the read port answered {answer.status_code}", READS_AWAY) from error
 
 
 def _entry(action: str, case_id: str, reason: str, context: Context, number: int) -> AuditEntry:
