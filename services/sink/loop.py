@@ -25,7 +25,7 @@ from services.sink import container, intent, kafka, metrics, repair
 from services.sink.intent import Intent
 from services.sink.letters import Letters, undecodable
 from services.sink.plan import Block, Place, Planner
-from services.sink.recover import Recovery, Start
+from services.sink.recover import Recovery, moved_intents
 from services.sink.streams import Stream
 from services.warehouse.backend import Handle, Warehouse, WarehouseError
 from streams.engine.failpoints import Failpoints
@@ -93,7 +93,7 @@ class SinkStream:
         for place in places:
             start.positions.setdefault(place, await self._consumer.position(TopicPartition(*place)))
         if start.moved:
-            await self._commit_all(start)
+            await self._commit({place: (i.start, intent.encode(i)) for place, i in moved_intents(start).items()})
         self.standing = dict(start.positions)
         await asyncio.to_thread(self._remember_newest)
         self._planner = Planner(start.positions, start.marks, self._schemas, self.stream.marked and self._options.marks)
@@ -286,15 +286,6 @@ class SinkStream:
         closed = {place: replace(i, start=i.end, before=i.after) for place, i in self._open.items()}
         await self._commit({place: (i.end, intent.encode(i)) for place, i in closed.items()})
         self._open = {}
-
-    async def _commit_all(self, start: Start) -> None:
-        """After a move: one closed intent for every partition, so that none keeps a position of before."""
-        share = Intent(0, 0, start.block, start.previous, 0, len(start.positions), "", {}, {})
-        moved = {
-            place: replace(share, start=position, end=position, before=start.marks.get(place, {}), after=start.marks.get(place, {}))
-            for place, position in start.positions.items()
-        }
-        await self._commit({place: (i.start, intent.encode(i)) for place, i in moved.items()})
 
     async def _commit(self, offsets: dict[Place, tuple[int, str]]) -> None:
         """Retries for ever: without the intent there is no insert."""

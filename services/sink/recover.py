@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from services.sink import container, intent, repair
@@ -130,6 +130,16 @@ class Recovery:
         if planner.waiting or len(block.rows) != first.rows or block.digest != first.digest:
             raise Inconsistent(f"{self.stream.name}: Kafka no longer holds what block {first.block} was made of (the topic was made anew?)")
         return block
+
+
+def moved_intents(start: Start) -> dict[Place, Intent]:
+    """After a move: one closed intent for every partition, committed at once, so that none keeps a position of before."""
+    share = Intent(0, 0, start.block, start.previous, 0, len(start.positions), "", {}, {})
+    marks = {place: start.marks.get(place, {}) for place in start.positions}
+    return {
+        place: replace(share, start=position, end=position, before=marks[place], after=marks[place])
+        for place, position in start.positions.items()
+    }
 
 
 def _first(share: Mapping[Place, Intent]) -> Intent:

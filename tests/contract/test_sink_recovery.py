@@ -14,7 +14,7 @@ from schemas.registry import latest
 from services.sink import container, intent
 from services.sink.intent import Intent
 from services.sink.plan import Block, Place, Planner, Record
-from services.sink.recover import Recovery, Start
+from services.sink.recover import Recovery, Start, moved_intents
 from services.sink.repair import Inconsistent
 from services.sink.streams import DELTAS
 from services.warehouse.backend import Handle, open_warehouse, scalar
@@ -131,6 +131,23 @@ def test_tables_behind_the_commit_move_every_partition_back(handle: Handle) -> N
         sink.block(upto)
     start = begin(handle, sink.commits)  # block 2 is gone: the commit of block 3 says it was whole
     assert (start.positions, start.block, start.moved) == (dict.fromkeys(PLACES, 10), 3, True)
+
+
+@pytest.mark.parametrize("committed_at_once", [True, False])
+def test_a_kill_after_a_move_finds_every_partition_moved(handle: Handle, committed_at_once: bool) -> None:
+    """Control: without the commit of all partitions, those outside the first block after the move would skip what was lost."""
+    sink = Sink()
+    handle.insert_avro(DELTAS.inlet, sink.container(sink.block(10)))
+    for upto in (15, 20):
+        sink.block(upto)
+    start = begin(handle, sink.commits)
+    if committed_at_once:
+        sink.commits |= {place: (i.start, intent.encode(i)) for place, i in moved_intents(start).items()}
+    sink.planner = Planner(start.positions, start.marks, [SCHEMA])
+    handle.insert_avro(DELTAS.inlet, sink.container(sink.block(20, PLACES[:1])))  # killed after a block of one partition
+    positions = begin(handle, sink.commits).positions
+    assert positions[PLACES[0]] == 20
+    assert (positions[PLACES[1]] == 10) is committed_at_once
 
 
 def test_marks_too_long_for_a_commit_come_from_the_facts(handle: Handle) -> None:
