@@ -6,7 +6,6 @@ HTTP port. Both go through clickhouse-connect, so statements, types and errors a
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import queue
 import re
@@ -222,8 +221,3 @@ class ServerWarehouse(Pool):
 def open_warehouse(directory: Path, url: str = "", readers: int = 4) -> Warehouse:
     """The embedded engine in `directory`, or the server at `url` when one is given. WarehouseError when it does not answer."""
     return ServerWarehouse(url, max(readers, 8)) if url else EmbeddedWarehouse(directory, readers)
-
-
-def decode_bytes(text: str | None) -> bytes | None:
-    """Bytes columns travel as base64 text (a String column holds any bytes, the client decodes UTF-8)."""
-    return None if text is None else base64.b64decode(text)
