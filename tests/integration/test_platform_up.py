@@ -43,7 +43,10 @@ def is_stored(platform: Platform, case_id: str, realm: str = "live") -> bool:
 
 
 def alive(pid: int) -> bool:
-    return bool(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_up_answers_when_everything_is_ready(platform: Platform) -> None:

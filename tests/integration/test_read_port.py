@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from schemas.topics import INCIDENT_EVENTS, LIVE_DELTAS, OUTCOMES
 from services.embedded.broker import Broker
+from services.embedded.topics import ensure_topics
 from tests import numbered
 from tests.conftest import TEST_PARTITIONS
 from tests.helpers import until
@@ -35,9 +37,12 @@ def filled(own_module_broker: Broker, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def own_module_broker(broker: Broker, topics: Callable[..., None]) -> Broker:
-    topics("live", "sandbox")
-    return broker
+def own_module_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker of this module's own: its snapshots count everything there is."""
+    started = Broker(tmp_path_factory.mktemp("broker"), heap_mb=256).start()
+    asyncio.run(ensure_topics(started.bootstrap, ("live", "sandbox"), TEST_PARTITIONS))
+    yield started
+    started.stop()
 
 
 def test_a_snapshot_counts_every_case_once_and_says_where_it_stands(filled: WarehouseProcess) -> None:
