@@ -15,7 +15,7 @@ from rich.table import Table
 
 from schemas.realms import Realm
 from schemas.topics import INCIDENT_COMMANDS, INTAKE
-from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json, running
+from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
 
 app = typer.Typer(help="List, show and replay dead letters.", no_args_is_help=True)
 InRealm = Annotated[Realm, typer.Option("--realm")]
@@ -109,7 +109,7 @@ def _page(state: dict[str, Any], realm: Realm, **params: Any) -> dict[str, Any]:
     try:
         answer = httpx.get(
             f"{state['read']}/internal/dead-letters", params={"realm": realm.value, **params},
-            headers={"Authorization": f"Bearer {state['keys']['admin']}"}, timeout=SECONDS,
+            headers={"Authorization": f"Bearer {platform_key(state, 'admin')}"}, timeout=SECONDS,
         )  # fmt: skip
     except httpx.HTTPError as error:
         end(f"the read port does not answer ({type(error).__name__})")

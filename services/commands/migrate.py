@@ -7,7 +7,7 @@ from typing import Annotated
 import httpx
 import typer
 
-from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json
+from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json
 from services.embedded.state import is_locked, read_state
 from services.settings import load
 from services.warehouse.backend import WarehouseError, open_warehouse
@@ -25,7 +25,7 @@ def migrate(
     settings = load(data_dir)
     state = read_state(settings.state_file)
     if state and is_locked(settings.data_dir) and not settings.clickhouse_url:
-        _ask(state["read"], state["keys"]["admin"], as_json)
+        _ask(state["read"], platform_key(state, "admin"), as_json)
         return
     try:
         warehouse = open_warehouse(settings.warehouse_dir, settings.clickhouse_url, 1)

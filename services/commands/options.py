@@ -27,6 +27,12 @@ def running(data_dir: Path) -> tuple[Settings, dict[str, Any]]:
     return load(data_dir, realms=",".join(state["realms"])), state  # the realms it was started with
 
 
+def platform_key(state: dict[str, Any], name: str) -> str:
+    """One of the platform's own keys; ends the command if it was revoked."""
+    key: str | None = state["keys"].get(name)
+    return key or end(f"the platform's own {name} key was revoked, and this command needs it.")
+
+
 def end(message: str, code: int = 1) -> NoReturn:
     """Says why on standard error and ends: 1 failed, 2 wrong usage, 3 nothing runs here."""
     typer.echo(f"liandong: {message}", err=True)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from schemas.realms import Realm
 from services.acks import AckReader
-from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json, running
+from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
 from services.reconcile import ReadPortAway, Reconciliation
 from services.settings import Settings
 
@@ -49,7 +49,7 @@ def reconcile(
 
 
 async def _accounts(settings: Settings, state: dict[str, Any], realms: list[Realm], wait: float, progress: Any) -> list[dict[str, Any]]:
-    headers = {"Authorization": f"Bearer {state['keys']['admin']}"}
+    headers = {"Authorization": f"Bearer {platform_key(state, 'admin')}"}
     async with httpx.AsyncClient(base_url=state["read"], headers=headers, timeout=READ_SECONDS) as read:
         return [await Reconciliation(realm, state["bootstrap"], read, progress).run(AckReader(settings.acks_dir), wait) for realm in realms]
 

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas.ids import case_id
 from schemas.realms import Realm
 from services.adapters.murmur import partition_of
-from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json, running
+from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
 from services.keys import KeyStore
 from services.replay.errors import MappingError
 from services.replay.mapping import Mapping, load
@@ -69,8 +69,8 @@ def replay(
         end(f"mapping {mapping.name}: {error}", BAD_CALL)
     if realm not in state["realms"]:
         end(f"this platform does not serve realm {realm.value}", BAD_CALL)
-    keys = state["keys"]
-    principal = KeyStore(settings.keys_file).find(keys["producer"])
+    producer_key, admin_key = platform_key(state, "producer"), platform_key(state, "admin")
+    principal = KeyStore(settings.keys_file).find(producer_key)
     if principal is None:
         end("the platform's own producer key was revoked", BAD_CALL)
 
@@ -83,8 +83,8 @@ def replay(
         data,
         state["gateway"],
         state["read"],
-        keys["producer"],
-        keys["admin"],
+        producer_key,
+        admin_key,
         Plan(realm.value, lane_of, LANES, speed=_speed(speed), limit=limit),
         wait,
     )
