@@ -123,18 +123,18 @@ class Rig:
 
     # -- load
 
-    def send(self, cases: int, steps: int = 4, first: int = 0, pause: float = 0.0) -> None:
+    def send(self, cases: int, steps: int = 4, first: int = 0, pause: float = 0.0, from_step: int = 0) -> None:
         """Sends commands of `cases` cases, step by step over all of them, and notes each acknowledgement."""
-        asyncio.run(self._send(cases, steps, first, pause))
+        asyncio.run(self._send(range(first, first + cases), range(from_step, from_step + steps), pause))
 
-    async def _send(self, cases: int, steps: int, first: int, pause: float) -> None:
+    async def _send(self, cases: range, steps: range, pause: float) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self.broker.bootstrap, enable_idempotence=True, request_timeout_ms=60_000)
         await producer.start()
         writer = codec(IncidentCommand)
         try:
-            for step in range(steps):
-                for start in range(first, first + cases, 50):
-                    made = [command(case, step) for case in range(start, min(start + 50, first + cases))]
+            for step in steps:
+                for start in range(0, len(cases), 50):
+                    made = [command(case, step) for case in cases[start : start + 50]]
                     sent = [(one, await producer.send(COMMANDS, writer.encode(one), key=one.case_id.encode())) for one in made]
                     for one, future in sent:
                         metadata = await future

@@ -59,17 +59,17 @@ def test_acking_before_the_flush_loses_commands(rig: Rig) -> None:
     assert broken.get("missing_events"), broken
 
 
-def test_a_frozen_worker_that_wakes_after_its_session_writes_nothing(rig: Rig) -> None:
-    frozen_and_woken(rig)
+@pytest.mark.parametrize("point", ["after_decide", "after_changelog", "after_outputs", "before_commit"])
+def test_a_worker_frozen_at_each_step_that_wakes_after_its_session_writes_nothing(rig: Rig, point: str) -> None:
+    frozen_and_woken(rig, point)
     assert rig.ended("case-livea", 20) == Exit.LEASE_LOST
     rig.drained()
-    verdict = judge(rig)
-    assert verdict.broken == {}
+    assert judge(rig).broken == {}
 
 
-def frozen_and_woken(rig: Rig, *controls: str) -> None:
+def frozen_and_woken(rig: Rig, point: str, *controls: str) -> None:
     """Worker a freezes with work in hand, worker b takes over, a wakes."""
-    rig.start("case-live", *controls, tag="a", failpoint="after_decide@10:stop")
+    rig.start("case-live", *controls, tag="a", failpoint=f"{point}@{2 if point == 'before_commit' else 10}:stop")
     rig.ready("case-live", "a")
     rig.send(cases=300, steps=3, pause=0.02)
     rig.start("case-live", tag="b")
@@ -77,15 +77,29 @@ def frozen_and_woken(rig: Rig, *controls: str) -> None:
     rig.signal("case-livea", signal.SIGCONT)
 
 
-def test_without_a_lease_the_woken_worker_writes_behind_the_new_owner(rig: Rig) -> None:
-    frozen_and_woken(rig, "no_lease")
+def zombie_wrote(rig: Rig) -> None:
+    """Without a lease the woken worker writes behind the new owner, and one of them notices."""
+    frozen_and_woken(rig, "after_decide", "no_lease")
     code = until(lambda: rig.workers["case-livea"].poll() or rig.workers["case-liveb"].poll(), "one worker notices a foreign write", 30)
     assert code == Exit.FOREIGN_WRITE
+    rig.stop()
+
+
+def test_without_a_lease_a_zombie_writes_and_the_highest_version_still_wins(rig: Rig) -> None:
+    zombie_wrote(rig)
     rig.start("case-live", tag="c")
-    rig.send(cases=50, steps=1, first=900)
+    rig.send(cases=300, steps=2, from_step=3)
     rig.drained()
-    verdict = judge(rig)
-    assert verdict.broken == {}, "the second line of defence (highest version wins, marks) must hold"
+    assert judge(rig).broken == {}, "the second line of defence (highest version wins, marks) must hold"
+
+
+def test_when_the_newest_record_wins_instead_a_restore_takes_the_zombies_state(rig: Rig) -> None:
+    zombie_wrote(rig)
+    rig.start("case-live", "last_wins", tag="c")
+    rig.send(cases=300, steps=2, from_step=3)
+    rig.drained()
+    broken = judge(rig).broken
+    assert broken.get("missing_events"), broken
 
 
 def test_analytics_killed_before_its_marks_are_stored_counts_nothing_twice(rig: Rig) -> None:
