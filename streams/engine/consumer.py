@@ -38,8 +38,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     @property
     def method_queue(self) -> MethodQueue:
-        """Calls into this thread. Stock has two workers, of which the fetch holds one: while a commit waits for a broker that
-        is away, no seek of a restored worker gets through, and it stands still (F2 of the engine experiment)."""
+        """Calls into this thread. Stock has two workers, of which the fetch holds one: a commit that waits for a broker that is
+        away would hold up the seek of a restored worker and the question for lag."""
         if self._method_queue is None:
             self._method_queue = MethodQueue(loop=self.thread_loop, beacon=self.beacon, num_workers=CALLS)
         return self._method_queue
