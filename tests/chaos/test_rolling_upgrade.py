@@ -7,22 +7,12 @@ what is stored (the case table) must agree, and no two copies of an event may di
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from services.embedded.broker import Broker
 from tests.chaos.rig import Rig, Verdict, judge
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]
-
-
-@pytest.fixture
-def rig(own_broker: Broker, tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(own_broker, tmp_path)
-    yield made
-    made.stop()
 
 
 def upgraded(rig: Rig, point: str, old: tuple[str, ...], new: tuple[str, ...]) -> Verdict:

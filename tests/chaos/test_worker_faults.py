@@ -7,25 +7,15 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from services.embedded.broker import Broker
 from streams.engine.exits import Exit
 from tests.chaos.rig import COMMANDS, EVENTS, Rig, judge
 from tests.helpers import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]
-
-
-@pytest.fixture
-def rig(own_broker: Broker, tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(own_broker, tmp_path)
-    yield made
-    made.stop()
 
 
 def killed_at(rig: Rig, point: str, *controls: str) -> None:
