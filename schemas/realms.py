@@ -20,9 +20,5 @@ class Realm(StrEnum):
         """`wall`: the broker stamps records as they arrive. `log`: the record's own time (history) drives every clock."""
         return "log" if self is Realm.REPLAY else "wall"
 
-    @property
-    def has_side_effects(self) -> bool:
-        return self is Realm.LIVE
-
 
 REALMS: tuple[Realm, ...] = tuple(Realm)

@@ -23,10 +23,10 @@ from schemas.realms import Realm
 from services.dashboard import metrics
 from services.dashboard.frames import Scope
 from services.dashboard.live import Gone, Hub
-from services.dashboard.problems import Problem, answer
 from services.dashboard.stream import LiveStream
 from services.dashboard.vector import BadVector, parse
 from services.ports import Keys
+from services.problems import Problem
 
 DIST = Path(__file__).parents[1] / "web" / "dist"
 READERS = (Kind.SCREEN, Kind.DESK, Kind.ADMIN)
@@ -69,7 +69,7 @@ def build_app(hub: Hub, keys: Keys, realms: Sequence[Realm], reader: httpx.Async
 
     @app.exception_handler(Problem)
     async def refuse(_: Request, problem: Problem) -> Response:
-        return answer(problem)
+        return problem.answer()
 
     @app.get("/v1/realms")
     async def realms_of_key(request: Request) -> dict[str, Any]:

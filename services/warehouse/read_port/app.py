@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from schemas.divisions import division as division_of
+from services.problems import Problem
 from services.sink.loop import SinkStream
 from services.warehouse.backend import WarehouseError
 from services.warehouse.read_port import cases, internal, metrics
 from services.warehouse.read_port.ask import Questions
-from services.warehouse.read_port.scope import Gatekeeper, Problem, not_found
+from services.warehouse.read_port.scope import Gatekeeper, not_found
 from services.warehouse.read_port.snapshot import Sinks, Snapshots
 
 

@@ -11,11 +11,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from schemas.principals import Kind
+from services.problems import Problem
 from services.sink.loop import SinkStream
 from services.warehouse import accounts
 from services.warehouse.read_port.ask import Questions
 from services.warehouse.read_port.cases import MAX_PAGE, find_case
-from services.warehouse.read_port.scope import Gatekeeper, Problem, not_found
+from services.warehouse.read_port.scope import Gatekeeper, not_found
 
 WINDOW = re.compile(r"^(\d+):(\d+)-(\d+)$")
 

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from schemas.divisions import PROVINCE, division, subtree_prefix
 from schemas.principals import Kind, Principal
 from schemas.realms import Realm
 from services.ports import Keys
+from services.problems import Problem
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="liandong"'}
 READERS = (Kind.DESK, Kind.SCREEN, Kind.ADMIN)
-
-
-class Problem(Exception):
-    """A request we do not serve, as an RFC 9457 problem."""
-
-    def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.headers = dict(headers or {})
-
-    def answer(self) -> JSONResponse:
-        body = {"type": "about:blank", "title": self.status.phrase, "status": self.status.value, "detail": self.detail}
-        return JSONResponse(body, self.status.value, self.headers, media_type="application/problem+json")
 
 
 def not_found() -> Problem:

@@ -14,10 +14,11 @@ from schemas.event_types import event_types
 from schemas.realms import Realm
 from schemas.topics import LIVE_DELTAS
 from services.clock import now_ms
+from services.problems import Problem
 from services.sink.loop import SinkStream
 from services.warehouse.backend import Row
 from services.warehouse.read_port.ask import Questions
-from services.warehouse.read_port.scope import Problem, prefix_of
+from services.warehouse.read_port.scope import prefix_of
 
 ENDED = frozenset({"closed", "evaluated", "archived", "declined", "merged", "withdrawn"})
 HOUR = 3_600_000
