@@ -87,10 +87,14 @@ class Broker:
 
     def start(self, seconds: float = 90.0) -> Broker:
         """Starts and waits until it answers as ours. Raises BrokerError with the last log lines."""
+        self.launch()
+        self.wait(seconds)
+        return self
+
+    def launch(self) -> None:
+        """Starts it and doesn't wait: one of several answers only once most of them run."""
         self.prepare()
         self._process = spawn(self.command(), self.log)
-        self._wait(seconds)
-        return self
 
     def stop(self, seconds: float = 20.0) -> None:
         """Controlled shutdown (SIGTERM), SIGKILL when it takes longer than `seconds`. Does nothing when it has ended."""
@@ -122,7 +126,7 @@ class Broker:
         """Starts it again on the same port, stopping it first if it runs."""
         self.stop()
         self._process = spawn(self.command(), self.log)
-        self._wait(seconds)
+        self.wait(seconds)
 
     @property
     def _log_dir(self) -> Path:
@@ -189,7 +193,8 @@ class Broker:
             f"@{self._class_path_file}",
         ]
 
-    def _wait(self, seconds: float) -> None:
+    def wait(self, seconds: float = 90.0) -> None:
+        """Waits until it answers as ours. Raises BrokerError with the last log lines."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from services.embedded.topics import ensure_topics
 from tests.chaos import disk
+from tests.chaos.cluster import Cluster
 from tests.chaos.proxy import Proxy
 from tests.helpers import until
 
+COMMANDS = "incident.commands"
 pytestmark = pytest.mark.chaos
 
 
@@ -195,3 +200,31 @@ def test_a_small_disk_is_full_when_filled_and_writable_when_freed(tmp_path: Path
         disk.free(place)
         (place / "more").write_bytes(b"x" * 8192)
     assert not (tmp_path / "small" / "more").exists()
+
+
+@pytest.mark.broker
+async def test_a_cluster_of_three_fails_over_and_its_proxies_lose_acknowledgements(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, 3, proxied=True).start()
+    try:
+        await ensure_topics(cluster.bootstrap, ("live",), 1, replication_factor=3)
+        first = cluster.leader(COMMANDS, 0)
+        producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True)
+        await producer.start()
+        assert (await producer.send_and_wait(COMMANDS, b"one", partition=0)).offset == 0
+        assert first.proxy is not None
+        first.proxy.drop_replies()
+        unanswered = await producer.send(COMMANDS, b"two", partition=0)
+        consumer = AIOKafkaConsumer(COMMANDS, bootstrap_servers=cluster.direct, auto_offset_reset="earliest")
+        await consumer.start()
+        assert [(await consumer.getone()).value for _ in range(2)] == [b"one", b"two"]
+        assert not unanswered.done(), "written and not acknowledged"
+        first.proxy.heal()
+        assert (await asyncio.wait_for(unanswered, 30)).offset == 1, "said again, written once"
+        first.kill9()
+        second = cluster.leader(COMMANDS, 0)
+        assert second is not first
+        assert (await producer.send_and_wait(COMMANDS, b"three", partition=0)).offset == 2
+        await asyncio.gather(producer.stop(), consumer.stop())
+        assert cluster.heal().controller().running
+    finally:
+        cluster.stop()
