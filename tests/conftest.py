@@ -16,6 +16,11 @@ from services.embedded.topics import ensure_topics
 TEST_PARTITIONS = 4
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=20261122, help="chance of the fault tests; the same seed, the same faults")
+    parser.addoption("--write-results", action="store_true", help="write what the fault tests found to tests/chaos/RESULTS.md")
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One real broker for the whole session: `.bootstrap`, `.pid`. Tests that kill or freeze a broker take `own_broker`."""

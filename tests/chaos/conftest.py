@@ -1,18 +1,97 @@
-"""The rig of the worker fault tests."""
+"""The rig of the fault tests, their seed, and the account of what they found."""
 
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from services.embedded.broker import Broker
+from tests.chaos.results import Account, Entry, Run
 from tests.chaos.rig import Rig
+
+ENTRIES = pytest.StashKey[list[Entry]]()
+MINE = pytest.StashKey[Entry]()
 
 
 @pytest.fixture
-def rig(own_broker: Broker, tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(own_broker, tmp_path)
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Chance, the same again for the same `--seed` and test."""
+    return random.Random(f"{request.config.getoption('--seed')} {request.node.name}")
+
+
+@pytest.fixture
+def account(request: pytest.FixtureRequest) -> Account:
+    """Where a scenario or control says what the oracle found."""
+    return Account(request.node.stash[MINE])
+
+
+@pytest.fixture
+def rig(own_broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """One broker of the test's own."""
+    made = Rig(own_broker, tmp_path, Account(request.node.stash.get(MINE, Entry("", ""))))
     yield made
     made.stop()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ENTRIES] = []
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in ("scenario", "control"):
+        mark = item.get_closest_marker(name)
+        if mark:
+            scenario, title = mark.args
+            case = getattr(item, "callspec", None)
+            item.stash[MINE] = Entry(scenario, f"{title}: {case.id}" if case else title, control=name == "control")
+            item.config.stash[ENTRIES].append(item.stash[MINE])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    outcome = yield
+    entry = item.stash.get(MINE, None)
+    if entry is None:
+        return
+    report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
+    entry.seconds += report.duration
+    if report.skipped and isinstance(report.longrepr, tuple):
+        entry.skipped = report.longrepr[2].removeprefix("Skipped: ")
+    elif report.failed and call.excinfo:
+        entry.failed = entry.failed or f"{call.when}: {call.excinfo.exconly().splitlines()[0]}"[:200]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    entries = config.stash[ENTRIES]
+    if not entries:
+        return
+    terminalreporter.section(f"faults, seed {config.getoption('--seed')}")
+    for entry in entries:
+        judged = " ".join(name if not count else f"{name}!{count}" for name, count in entry.verdict.items())
+        recovery = "".join(f" back {seconds:g}s" for seconds, _ in entry.recoveries)
+        figures = "".join(f" {name} {value:g}" for name, value in entry.figures.items())
+        kind = "control " if entry.control else ""
+        terminalreporter.write_line(
+            f"{entry.result:8}{entry.scenario:6}{kind}{entry.title} [{judged}]{recovery}{figures} {'; '.join(entry.windows)}"
+        )
+    if config.getoption("--write-results"):
+        terminalreporter.write_line(f"written: {_run(config, entries).save()}")
+
+
+def _run(config: pytest.Config, entries: list[Entry]) -> Run:
+    began = datetime.fromtimestamp(time.time() - sum(entry.seconds for entry in entries), UTC)
+    command = f"make chaos SEED={config.getoption('--seed')}"
+    return Run("chaos", config.getoption("--seed"), f"{began:%Y-%m-%d %H:%M}", command, commit(), sum(e.seconds for e in entries), entries)
+
+
+def commit() -> str:
+    """The commit under test, with a + when files differ from it."""
+    ran = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
+    return ran.stdout.strip() or f"python {sys.version_info.major}.{sys.version_info.minor}"

@@ -1,8 +1,4 @@
-"""The rig of the worker fault tests: a broker, workers that die, a ledger of acknowledged commands, and the oracle.
-
-The oracle knows the ledger and the topics only. Its judge folds the commands topic with the pure core, without faults,
-and says what every topic must hold after the readers' own rule (drop what is not above the src mark) was applied.
-"""
+"""The rig of the fault tests: brokers, workers and a warehouse that die and start again, load, a ledger of what was acknowledged."""
 
 from __future__ import annotations
 
@@ -11,34 +7,45 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from schemas import ids
 from schemas.avro.incident_command.event import IncidentCommand
-from schemas.avro.incident_event.event import IncidentEvent
-from schemas.avro.live_delta.event import LiveDelta
-from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
-from schemas.state.incident_case.event import IncidentCase
-from services.embedded.broker import Broker
 from services.embedded.topics import ensure_topics
 from services.settings import as_environment, load
-from streams.domain.core import Source
-from streams.domain.incident.decide import decide
-from streams.engine.source import src_of
-from streams.engine.value import unpack, version_of
+from tests.chaos.oracle import CHANGELOG, COMMANDS, DELTAS, EVENTS, OUTCOMES, Oracle, Verdict, judge
+from tests.chaos.results import Account, Entry
+from tests.chaos.watch import Watch
 from tests.helpers import until
+from tests.warehouse_process import WarehouseProcess
 
+__all__ = ["CHANGELOG", "COMMANDS", "DELTAS", "EVENTS", "OUTCOMES", "PARTITIONS", "Oracle", "Rig", "Verdict", "command", "judge"]
 PARTITIONS = 4
-COMMANDS, EVENTS, OUTCOMES, DELTAS, CHANGELOG = "incident.commands", "incident.events", "outcomes", "live.deltas", "case-table-changelog"
 STEPS = ("capture", "accept", "triage", "assign", "sign", "report", "verify_ok")
+CASE_GROUP, ANALYTICS_GROUP = "liandong.live.case", "liandong.analytics"
+RESTART_SECONDS = 0.5  # the supervisor's first pause
+
+
+class Brokers(Protocol):
+    """A Broker, or a Cluster of them."""
+
+    @property
+    def bootstrap(self) -> str: ...
+    def kill9(self) -> None: ...
+    def restart(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
 
 
 def command(case: int, step: int, seed: int = 0) -> IncidentCommand:
@@ -61,25 +68,79 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab")
         self.acked: list[tuple[int, int, str]] = []
+        self.failed = 0  # sends that nobody acknowledged: they may be in the topic or not
 
-    def note(self, partition: int, offset: int, command_id: str) -> None:
-        self._file.write(f"{partition} {offset} {command_id}\n".encode())
+    def note(self, *acked: tuple[int, int, str]) -> None:
+        """(partition, offset, command id) of each."""
+        self._file.write("".join(f"{partition} {offset} {one}\n" for partition, offset, one in acked).encode())
         self._file.flush()
         os.fsync(self._file.fileno())
-        self.acked.append((partition, offset, command_id))
+        self.acked += acked
+
+
+class Load(threading.Thread):
+    """Commands at a steady rate till `stop()`, five cases walking their steps together. A send that fails is just not acknowledged."""
+
+    def __init__(self, rig: Rig, per_second: float, first: int) -> None:
+        super().__init__(daemon=True, name="load")
+        self._rig, self._pause, self._case = rig, 5 / per_second, first
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        async with self._rig.producer() as producer:
+            open_sends: set[asyncio.Task[None]] = set()
+            due = time.monotonic()
+            while not self._done.is_set():
+                cases = range(self._case, self._case + 5)
+                self._case += 5
+                task = asyncio.create_task(self._walk(producer, cases))
+                open_sends.add(task)
+                task.add_done_callback(open_sends.discard)
+                due += self._pause * len(STEPS)
+                while len(open_sends) > 40 and not self._done.is_set():  # a broker that is away is not flooded
+                    await asyncio.sleep(0.05)
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if open_sends:
+                await asyncio.wait(open_sends)
+
+    async def _walk(self, producer: AIOKafkaProducer, cases: range) -> None:
+        for step in range(len(STEPS)):
+            await self._rig.post(producer, [command(case, step) for case in cases])
+
+    def stop(self, seconds: float = 150.0) -> None:
+        """Waits till every send has its answer."""
+        self._done.set()
+        self.join(seconds)
+        assert not self.is_alive(), "the load hangs in a send"
 
 
 @dataclass
 class Rig:
-    broker: Broker
+    broker: Brokers
     home: Path
+    account: Account = field(default_factory=lambda: Account(Entry("", "")))
+    replication: int = 1
+    direct: str = ""  # bootstrap that never passes a proxy; the broker's own by default
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ledger: Ledger = field(init=False)
+    watch: Watch = field(init=False)
     exits: Counter[int] = field(default_factory=Counter)
+    warehouse: WarehouseProcess | None = None
+    _kept: dict[str, tuple[str, tuple[str, ...], str]] = field(default_factory=dict)  # key -> (name, controls, tag)
+    _keeper: threading.Thread | None = None
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _warehouse_kept: bool = False
 
     def __post_init__(self) -> None:
+        self.direct = self.direct or self.broker.bootstrap
         self.ledger = Ledger(self.home / "ledger.txt")
-        asyncio.run(ensure_topics(self.broker.bootstrap, ("live",), PARTITIONS, ("demo",)))
+        asyncio.run(ensure_topics(self.direct, ("live",), PARTITIONS, ("demo",), replication_factor=self.replication))
+        self.watch = Watch(self.direct, PARTITIONS, {CASE_GROUP: (COMMANDS, OUTCOMES)})
+        self.watch.start()
 
     # -- processes
 
@@ -94,14 +155,63 @@ class Rig:
         with (self.home / f"{key}.log").open("ab") as log:
             arguments = [sys.executable, "-m", "tests.chaos.worker", name, *controls]
             self.workers[key] = subprocess.Popen(arguments, env=os.environ | as_environment(given), stdout=log, stderr=log)
+        self.watch.processes[key] = self.workers[key].pid
         return self.workers[key]
 
-    def ready(self, name: str, tag: str = "") -> None:
+    def keep(self, name: str, *controls: str, failpoint: str = "", tag: str = "") -> str:
+        """Starts a worker and starts it again whenever it ends, as the supervisor does (without the failpoint). Answers its key."""
+        with self._lock:
+            self.start(name, *controls, failpoint=failpoint, tag=tag)
+            self._kept[name + tag] = (name, controls, tag)
+            self._begin_keeping()
+        return name + tag
+
+    def let_go(self, key: str, seconds: float = 30) -> int:
+        """Stops a kept worker in good order, for good; answers its exit code."""
+        with self._lock:
+            self._kept.pop(key)
+        self.workers[key].terminate()
+        return self.workers[key].wait(seconds)
+
+    def keep_warehouse(self, failpoint: str = "", **settings: Any) -> WarehouseProcess:
+        """Starts a warehouse with its sink, and starts it again whenever it ends."""
+        if self.warehouse is None:
+            self.warehouse = WarehouseProcess.new(self.home / "platform", self.broker.bootstrap, realms="live", **settings)
+        with self._lock:
+            self.warehouse.start(failpoint, wait=not failpoint)
+            self._warehouse_kept = True
+            self._begin_keeping()
+        return self.warehouse
+
+    def _begin_keeping(self) -> None:
+        if self._keeper is None:
+            self._keeper = threading.Thread(target=self._keep_all, daemon=True, name="keeper")
+            self._keeper.start()
+
+    def _keep_all(self) -> None:
+        while not self._stopping.wait(0.1):
+            with self._lock:
+                ended = [key for key in self._kept if self.workers[key].poll() is not None]
+                gone = self._warehouse_kept and self.warehouse is not None and self.warehouse.ended()
+            if ended or gone:
+                self._stopping.wait(RESTART_SECONDS)
+            with self._lock:
+                for key in ended:
+                    if key in self._kept and not self._stopping.is_set():
+                        self.exits[self.workers[key].returncode] += 1
+                        name, controls, tag = self._kept[key]
+                        self.start(name, *controls, tag=tag)
+                if gone and self._warehouse_kept and self.warehouse and not self._stopping.is_set():
+                    self.warehouse.start(wait=False)
+            if self.warehouse and self.warehouse.process:
+                self.watch.processes["warehouse"] = self.warehouse.pid
+
+    def ready(self, name: str, tag: str = "", seconds: float = 40) -> None:
         note = self.home / (tag or "first") / "run" / f"{name}.json"
-        until(note.exists, f"{name + tag} ready", 40)
+        until(note.exists, f"{name + tag} ready", seconds)
 
     def ended(self, key: str, seconds: float = 30) -> int:
-        """Waits for the end of a worker and answers its exit code (negative: the signal)."""
+        """Waits for the end of a worker that is not kept and answers its exit code (negative: the signal)."""
         code = self.workers[key].wait(seconds)
         self.exits[code] += 1
         return code
@@ -109,7 +219,19 @@ class Rig:
     def signal(self, key: str, number: signal.Signals) -> None:
         self.workers[key].send_signal(number)
 
+    def restarted(self, key: str, before: int, seconds: float = 40) -> None:
+        """Waits till a kept worker is another process than pid `before`, and ready."""
+        name, _, tag = self._kept[key]
+        until(lambda: self.workers[key].pid != before, f"{key} started again", seconds)
+        self.ready(name, tag, seconds)
+
     def stop(self) -> None:
+        """Ends everything in good order."""
+        self._stopping.set()
+        with self._lock:
+            self._kept.clear()
+            self._warehouse_kept = False
+        self.watch.stop()
         for worker in self.workers.values():
             if worker.poll() is None:
                 worker.send_signal(signal.SIGCONT)
@@ -120,60 +242,120 @@ class Rig:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
+        if self.warehouse:
+            self.warehouse.close()
 
     # -- load
+
+    def producer(self) -> AIOKafkaProducer:
+        """An idempotent one that is patient; an async context manager."""
+        return AIOKafkaProducer(bootstrap_servers=self.direct, enable_idempotence=True, request_timeout_ms=60_000, linger_ms=2)
+
+    async def post(self, producer: AIOKafkaProducer, made: list[IncidentCommand]) -> None:
+        """Sends commands and notes those that are acknowledged."""
+        writer = codec(IncidentCommand)
+        sent = [(one, await producer.send(COMMANDS, writer.encode(one), key=one.case_id.encode())) for one in made]
+        answers = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
+        acked = []
+        for (one, _), answer in zip(sent, answers, strict=True):
+            if isinstance(answer, KafkaError):
+                self.ledger.failed += 1
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                acked.append((answer.partition, answer.offset, one.command_id))
+        self.ledger.note(*acked)
+
+    def load(self, per_second: float, first: int = 100_000) -> Load:
+        """Steady load in the background till its `stop()`. `first`: number of its first case."""
+        made = Load(self, per_second, first)
+        made.start()
+        return made
 
     def send(self, cases: int, steps: int = 4, first: int = 0, pause: float = 0.0, from_step: int = 0) -> None:
         """Sends commands of `cases` cases, step by step over all of them, and notes each acknowledgement."""
         asyncio.run(self._send(range(first, first + cases), range(from_step, from_step + steps), pause))
 
     async def _send(self, cases: range, steps: range, pause: float) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.broker.bootstrap, enable_idempotence=True, request_timeout_ms=60_000)
-        await producer.start()
-        writer = codec(IncidentCommand)
-        try:
+        async with self.producer() as producer:
             for step in steps:
                 for start in range(0, len(cases), 50):
-                    made = [command(case, step) for case in cases[start : start + 50]]
-                    sent = [(one, await producer.send(COMMANDS, writer.encode(one), key=one.case_id.encode())) for one in made]
-                    for one, future in sent:
-                        metadata = await future
-                        self.ledger.note(metadata.partition, metadata.offset, one.command_id)
+                    await self.post(producer, [command(case, step) for case in cases[start : start + 50]])
                     await asyncio.sleep(pause)
-        finally:
-            await producer.stop()
 
     # -- what came of it
 
-    def drained(self, group: str = "liandong.live.case", topic: str = COMMANDS, seconds: float = 60) -> None:
+    def drained(self, group: str = CASE_GROUP, topic: str = COMMANDS, seconds: float = 60) -> None:
         """Waits till the group has committed the ends of its input."""
         until(lambda: asyncio.run(self._lag(group, topic)) == 0, f"{group} at lag 0", seconds, every=0.2)
 
     async def _lag(self, group: str, topic: str) -> int:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
-        await admin.start()
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
-        await consumer.start()
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.direct)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.direct)
         try:
+            await admin.start()
+            await consumer.start()
             committed = await admin.list_consumer_group_offsets(group)
             ends = await consumer.end_offsets([TopicPartition(topic, p) for p in range(PARTITIONS)])
             return sum(end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in ends.items())
+        except KafkaError:
+            return -1  # the broker is away: not drained
         finally:
             await consumer.stop()
             await admin.close()
 
-    def read(self, topic: str) -> list[ConsumerRecord]:
-        """Every record of a topic, partition by partition."""
-        return asyncio.run(self._read(topic))
+    def settled(self, bound: float = 60.0, since: float | None = None, patience: float = 120.0) -> float:
+        """Waits till workers and sink have nothing left to do, and says how many seconds that took since the fault was over
+        (`since`, monotonic; now by default). Above `bound` it breaks I9; `patience` is when waiting ends."""
+        since = time.monotonic() if since is None else since
+        self.drained(seconds=patience)
+        if any(key.startswith("analytics") for key in self.workers):
+            self.drained(ANALYTICS_GROUP, EVENTS, seconds=patience)
+        if self.warehouse:
+            until(self.warehouse.note.exists, "the warehouse serves", patience)
+            self.warehouse.drained(seconds=patience)
+        took = time.monotonic() - since
+        self.account.recovered(took, bound)
+        return took
 
-    async def _read(self, topic: str) -> list[ConsumerRecord]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap, auto_offset_reset="earliest")
+    def judged(self, oracle: Oracle | None = None, versions: bool = True) -> Verdict:
+        """The whole verdict of a settled rig, said to the account: topics, states, commits, memory, and the tables when there is a
+        warehouse (which is stopped for it, in good order)."""
+        oracle = oracle or Oracle(self, versions)
+        deltas = any(key.startswith("analytics") for key in self.workers)
+        verdict = oracle.look(deltas)
+        if self.warehouse:
+            with self._lock:
+                self._warehouse_kept = False
+                assert self.warehouse.stop() == 0
+            tables = self.warehouse.tables()
+            try:
+                oracle.look_at_tables(tables, verdict)
+            finally:
+                tables.close()
+        self.say(verdict, deltas, self.warehouse is not None)
+        return verdict
+
+    def say(self, verdict: Verdict, deltas: bool, tables: bool = False) -> None:
+        """Tells the account."""
+        self.account.verdict(verdict.by_invariant(deltas, tables), verdict.broken)
+        for code, count in sorted(self.exits.items()):
+            if code:
+                self.account.figure(f"exit {code}", count)
+
+    def read(self, topic: str, start: Mapping[int, int] | None = None) -> list[ConsumerRecord]:
+        """Every record of a topic from `start` (offset by partition; else its beginning), partition by partition."""
+        return asyncio.run(self._read(topic, start or {}))
+
+    async def _read(self, topic: str, start: Mapping[int, int]) -> list[ConsumerRecord]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.direct, auto_offset_reset="earliest")
         await consumer.start()
         try:
             tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
             consumer.assign(tps)
-            ends = await consumer.end_offsets(tps)
-            await consumer.seek_to_beginning(*tps)
+            ends, begins = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)
+            for tp in tps:
+                consumer.seek(tp, max(begins[tp], start.get(tp.partition, 0)))
             found: list[ConsumerRecord] = []
             deadline = time.monotonic() + 60
             while any([await consumer.position(tp) < end for tp, end in ends.items()]):
@@ -183,106 +365,3 @@ class Rig:
             return sorted(found, key=lambda r: (r.partition, r.offset))
         finally:
             await consumer.stop()
-
-
-def deduplicated(records: list[ConsumerRecord]) -> tuple[list[ConsumerRecord], int, int]:
-    """The reader's rule: (kept, repeats dropped, repeats whose bytes differ from the copy that was kept)."""
-    kept: list[ConsumerRecord] = []
-    marks: dict[tuple[int, str, int], tuple[int, int]] = {}
-    first: dict[tuple[Any, ...], bytes] = {}
-    conflicts = 0
-    for record in records:
-        src = src_of(record.headers)
-        assert src is not None
-        if first.setdefault(tuple(src), record.value) != record.value:
-            conflicts += 1
-        reader = (record.partition, src.topic, src.partition)
-        if (src.offset, src.position) > marks.get(reader, (-1, -1)):
-            marks[reader] = (src.offset, src.position)
-            kept.append(record)
-    return kept, len(records) - len(kept), conflicts
-
-
-@dataclass
-class Verdict:
-    """Counts of what must be zero, and of what happened on the way."""
-
-    acknowledged: int = 0
-    missing_commands: int = 0  # acknowledged, not in the topic
-    missing_events: int = 0
-    unexpected_events: int = 0
-    missing_outcomes: int = 0
-    unexpected_outcomes: int = 0
-    missing_deltas: int = 0
-    unexpected_deltas: int = 0
-    conflicts: int = 0  # copies of one record with different bytes
-    states_wrong: int = 0
-    states_against_events: int = 0  # a state that says other than the last event of its case
-    repeats: int = 0
-
-    @property
-    def broken(self) -> dict[str, int]:
-        return {name: count for name, count in vars(self).items() if count and name not in ("acknowledged", "repeats")}
-
-
-def judge(rig: Rig, deltas: bool = False, versions: bool = True) -> Verdict:
-    """`versions` False: a release changed under way, so what was decided may differ in the policy version only."""
-    verdict = Verdict(acknowledged=len(rig.ledger.acked))
-    commands = rig.read(COMMANDS)
-    there = {(r.partition, r.offset) for r in commands}
-    verdict.missing_commands = sum((partition, offset) not in there for partition, offset, _ in rig.ledger.acked)
-    reader, states = codec(IncidentCommand), dict[str, IncidentCase]()
-    events, outcomes = set[tuple[Any, ...]](), set[tuple[Any, ...]]()
-    for record in commands:
-        one = reader.decode(record.value)
-        decision = decide(states.get(one.case_id), one, Source(record.topic, record.partition, record.offset), record.timestamp)
-        if decision.state:
-            states[one.case_id] = decision.state
-        for emit in decision.emits:
-            (outcomes if isinstance(emit.record, Outcome) else events).add(_facts(emit.record, versions))
-    last = _compare(rig, EVENTS, IncidentEvent, events, versions, verdict, "events")
-    _compare(rig, OUTCOMES, Outcome, outcomes, versions, verdict, "outcomes")
-    stored = _stored(rig)
-    verdict.states_wrong = sum(_facts(stored.get(case), versions) != _facts(state, versions) for case, state in states.items())
-    verdict.states_against_events = sum(
-        (stored[case].state, stored[case].seq, stored[case].policy_version) != (event.state, event.case_seq, event.policy_version)
-        for case, event in last.items()
-        if case in stored
-    )
-    if deltas:
-        kept, repeats, conflicts = deduplicated(rig.read(DELTAS))
-        seen = Counter(codec(LiveDelta).decode(r.value).event_id for r in kept)
-        wanted = {fact[0] for fact in events}
-        verdict.missing_deltas = len(wanted - set(seen))
-        verdict.unexpected_deltas = sum(seen.values()) - len(set(seen) & wanted)
-        verdict.repeats += repeats
-        verdict.conflicts += conflicts
-    return verdict
-
-
-def _facts(record: Any, versions: bool) -> tuple[Any, ...]:
-    if record is None:
-        return ()
-    skip = () if versions else ("policy_version",)
-    return tuple(getattr(record, name) for name in record.__struct_fields__ if name not in skip)
-
-
-def _compare(rig: Rig, topic: str, kind: Any, wanted: set[tuple[Any, ...]], versions: bool, verdict: Verdict, name: str) -> dict[str, Any]:
-    kept, repeats, conflicts = deduplicated(rig.read(topic))
-    records = [codec(kind).decode(r.value) for r in kept]
-    seen = [_facts(record, versions) for record in records]
-    setattr(verdict, f"missing_{name}", len(wanted - set(seen)))
-    setattr(verdict, f"unexpected_{name}", len(seen) - len(set(seen) & wanted))
-    verdict.repeats += repeats
-    verdict.conflicts += conflicts
-    return {record.case_id: record for record in records}
-
-
-def _stored(rig: Rig) -> dict[str, IncidentCase]:
-    """The case table as its changelog says: the highest version of each key."""
-    best: dict[bytes, bytes] = {}
-    for record in rig.read(CHANGELOG):
-        if record.key not in best or version_of(record.value) >= version_of(best[record.key]):
-            best[record.key] = record.value
-    reader = codec(IncidentCase)
-    return {key.decode(): reader.decode(unpack(value).state) for key, value in best.items() if not key.startswith(b"\x00")}

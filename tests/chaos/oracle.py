@@ -1,0 +1,262 @@
+"""The oracle: what the ledger and the topics say must be there, against what is there.
+
+It folds the commands topic with the pure core, without faults, and so knows every event, outcome, delta and state that must have come of
+it, after the readers' own rule (drop what is not above the src mark). It reads only what is new since it last looked, so that a soak can
+ask again and again. It never compares a target with itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import ConsumerRecord
+
+from schemas.avro.incident_command.event import IncidentCommand
+from schemas.avro.incident_event.event import IncidentEvent
+from schemas.avro.live_delta.event import LiveDelta
+from schemas.avro.outcome.event import Outcome
+from schemas.codec import codec
+from schemas.errors import InvalidPayload
+from schemas.realms import Realm
+from schemas.state.incident_case.event import IncidentCase
+from services.sink import streams as sink
+from services.warehouse.accounts import rollup_mismatches
+from services.warehouse.backend import Warehouse
+from streams.domain.core import Source
+from streams.domain.incident.decide import decide
+from streams.engine.source import Src, src_of
+from streams.engine.value import unpack, version_of
+
+if TYPE_CHECKING:
+    from tests.chaos.rig import Rig
+
+COMMANDS, EVENTS, OUTCOMES, DELTAS, CHANGELOG = "incident.commands", "incident.events", "outcomes", "live.deltas", "case-table-changelog"
+Place = tuple[int, int]  # partition and offset
+
+
+class Reader:
+    """The rule of every reader of a derived topic, over all it has seen: `kept` what is above the mark of its source."""
+
+    def __init__(self) -> None:
+        self.repeats = 0
+        self.conflicts = 0  # repeats whose bytes differ from the copy that was kept
+        self._marks: dict[tuple[int, str, int], tuple[int, int]] = {}
+        self._first: dict[Src, bytes] = {}
+
+    def keep(self, records: list[ConsumerRecord]) -> list[tuple[Src, ConsumerRecord]]:
+        kept = []
+        for record in records:
+            src = src_of(record.headers)
+            assert src is not None, f"{record.topic} holds a record without src"
+            digest = hashlib.md5(record.value).digest()
+            if self._first.setdefault(src, digest) != digest:
+                self.conflicts += 1
+            place = (record.partition, src.topic, src.partition)
+            if (src.offset, src.position) > self._marks.get(place, (-1, -1)):
+                self._marks[place] = (src.offset, src.position)
+                kept.append((src, record))
+            else:
+                self.repeats += 1
+        return kept
+
+
+@dataclass
+class Verdict:
+    """Counts of what must be zero, and of what happened on the way."""
+
+    acknowledged: int = 0
+    missing_commands: int = 0  # acknowledged, not in the topic
+    missing_events: int = 0
+    unexpected_events: int = 0
+    missing_outcomes: int = 0
+    unexpected_outcomes: int = 0
+    missing_deltas: int = 0
+    unexpected_deltas: int = 0
+    conflicts: int = 0  # copies of one record with different bytes
+    states_wrong: int = 0
+    states_against_events: int = 0  # a state that says other than the last event of its case
+    gaps: int = 0  # events of a case not numbered 1, 2, 3, …
+    early_commits: int = 0  # a commit was seen above a command that had no outcome yet
+    missing_facts: int = 0
+    doubled_facts: int = 0
+    wrong_offsets: int = 0
+    wrong_rollups: int = 0
+    too_big: int = 0  # processes above the bound of their memory
+    repeats: int = 0
+
+    @property
+    def broken(self) -> dict[str, int]:
+        return {name: count for name, count in vars(self).items() if count and name not in ("acknowledged", "repeats")}
+
+    def by_invariant(self, deltas: bool, tables: bool) -> dict[str, int]:
+        """For the account; only what was looked at."""
+        once = self.missing_commands + self.missing_events + self.unexpected_events + self.missing_outcomes + self.unexpected_outcomes
+        found = {
+            "I1": once + self.conflicts + self.missing_facts + self.doubled_facts,
+            "I4": self.states_wrong + self.states_against_events,
+            "I6": self.gaps,
+            "I8": self.early_commits,
+            "I10": self.too_big,
+        }
+        if deltas or tables:
+            found["I1"] += self.missing_deltas + self.unexpected_deltas
+        if tables:
+            found |= {"I2": self.wrong_offsets, "I3": self.wrong_rollups}
+        return found
+
+
+@dataclass
+class Stored:
+    """What one table must hold of one partition: how many rows, and sums that only these rows have."""
+
+    rows: int = 0
+    ids: int = 0
+    offsets: int = 0
+
+    def add(self, identity: str, offset: int) -> None:
+        self.rows += 1
+        self.ids += int.from_bytes(hashlib.md5(identity.encode()).digest()[:8], "little")
+        self.offsets += offset
+
+
+class Oracle:
+    """`versions` False: a release changed under way, so what was decided may differ in the policy version only."""
+
+    def __init__(self, rig: Rig, versions: bool = True) -> None:
+        self._rig = rig
+        self._versions = versions
+        self._read: dict[str, dict[int, int]] = defaultdict(dict)  # next offset by topic and partition
+        self._states: dict[str, IncidentCase] = {}
+        self._wanted: dict[tuple[str, int, int], set[tuple[Any, ...]]] = defaultdict(set)  # by output topic and place of the command
+        self._readers: dict[str, Reader] = defaultdict(Reader)
+        self._last: dict[str, IncidentEvent] = {}
+        self._due: set[str] = set()  # event ids that wait for their delta
+        self._answered: dict[int, dict[int, int]] = defaultdict(dict)  # partition -> command offset -> offset of its outcome
+        self._table: dict[bytes, bytes] = {}
+        self._facts: dict[str, dict[int, Stored]] = {name: defaultdict(Stored) for name in (EVENTS, OUTCOMES, DELTAS)}
+        self._commands: set[Place] = set()
+
+    def look(self, deltas: bool = False) -> Verdict:
+        """Reads what is new of every topic, at lag 0, and judges all so far."""
+        rig, verdict = self._rig, Verdict(acknowledged=len(self._rig.ledger.acked))
+        self._fold(self._new(COMMANDS))
+        verdict.missing_commands = sum((partition, offset) not in self._commands for partition, offset, _ in rig.ledger.acked)
+        for src, record in self._compare(OUTCOMES, Outcome, verdict, "outcomes"):
+            self._answered[record.partition].setdefault(src.offset, record.offset)
+        for _, record in self._compare(EVENTS, IncidentEvent, verdict, "events"):
+            event = codec(IncidentEvent).decode(record.value)
+            before = self._last.get(event.case_id)
+            verdict.gaps += event.case_seq != (before.case_seq + 1 if before else 1)
+            self._last[event.case_id] = event
+            self._due.add(event.event_id)
+        self._judge_states(verdict)
+        if deltas:
+            self._judge_deltas(verdict)
+        verdict.early_commits = rig.watch.early_commits(self._answered)
+        verdict.too_big = rig.watch.too_big()
+        verdict.repeats = sum(reader.repeats for reader in self._readers.values())
+        verdict.conflicts = sum(reader.conflicts for reader in self._readers.values())
+        return verdict
+
+    def look_at_tables(self, warehouse: Warehouse, verdict: Verdict) -> None:
+        """Facts against the topics as last looked at, rollups against facts."""
+        with warehouse.reader() as handle:
+            for stream, identity in ((sink.EVENTS, "event_id"), (sink.OUTCOMES, "command_id"), (sink.DELTAS, "event_id")):
+                sql = (
+                    "SELECT _part AS part, count() AS rows, uniqExact(_off) AS places, sum(toUInt64(_off)) AS offsets, "
+                    f"sum(reinterpretAsUInt64(substring(MD5({identity}), 1, 8))) AS ids FROM {stream.facts} "
+                    f"WHERE _topic = '{stream.topic.name}' GROUP BY part"
+                )
+                held = {row["part"]: row for row in handle.rows(sql)}
+                for partition, wanted in self._facts[stream.topic.name].items():
+                    row = held.pop(partition, {"rows": 0, "places": 0, "offsets": 0, "ids": 0})
+                    verdict.missing_facts += max(0, wanted.rows - row["rows"])
+                    verdict.doubled_facts += max(0, row["rows"] - wanted.rows)
+                    verdict.missing_facts += row["rows"] == wanted.rows and row["ids"] != wanted.ids % 2**64
+                    verdict.wrong_offsets += row["places"] != row["rows"] or row["offsets"] != wanted.offsets
+                verdict.doubled_facts += sum(row["rows"] for row in held.values())
+                verdict.wrong_rollups += len(rollup_mismatches(handle, stream, Realm.LIVE))
+
+    # -- one topic each
+
+    def _new(self, topic: str) -> list[ConsumerRecord]:
+        records = self._rig.read(topic, self._read[topic])
+        for record in records:
+            self._read[topic][record.partition] = record.offset + 1
+        return records
+
+    def _fold(self, commands: list[ConsumerRecord]) -> None:
+        reader = codec(IncidentCommand)
+        for record in commands:
+            self._commands.add((record.partition, record.offset))
+            try:
+                one = reader.decode(record.value)
+            except InvalidPayload:
+                continue  # a poison record: the scenario that sent it says what must come of it
+            decision = decide(self._states.get(one.case_id), one, Source(record.topic, record.partition, record.offset), record.timestamp)
+            if decision.state:
+                self._states[one.case_id] = decision.state
+            for emit in decision.emits:
+                topic = OUTCOMES if isinstance(emit.record, Outcome) else EVENTS
+                self._wanted[topic, record.partition, record.offset].add(_facts(emit.record, self._versions))
+
+    def _compare(self, topic: str, kind: Any, verdict: Verdict, name: str) -> list[tuple[Src, ConsumerRecord]]:
+        """Kept records of a topic, each one crossed off what was wanted."""
+        kept, reader, unexpected = self._readers[topic].keep(self._new(topic)), codec(kind), 0
+        for src, record in kept:
+            one = reader.decode(record.value)
+            wanted = self._wanted.get((topic, src.partition, src.offset), set())
+            told = _facts(one, self._versions)
+            if src.topic != COMMANDS:
+                pass  # another lane's outcome: its own test judges it, the tables must hold it all the same
+            elif told in wanted:
+                wanted.discard(told)
+                if not wanted:
+                    del self._wanted[topic, src.partition, src.offset]
+            else:
+                unexpected += 1
+            identity = one.command_id if kind is Outcome else one.event_id
+            self._facts[topic][record.partition].add(identity, record.offset)
+        setattr(verdict, f"unexpected_{name}", unexpected)
+        setattr(verdict, f"missing_{name}", sum(len(left) for (where, _, _), left in self._wanted.items() if where == topic))
+        return kept
+
+    def _judge_deltas(self, verdict: Verdict) -> None:
+        for _, record in self._readers[DELTAS].keep(self._new(DELTAS)):
+            event_id = codec(LiveDelta).decode(record.value).event_id
+            verdict.unexpected_deltas += event_id not in self._due
+            self._due.discard(event_id)
+            self._facts[DELTAS][record.partition].add(event_id, record.offset)
+        verdict.missing_deltas = len(self._due)
+
+    def _judge_states(self, verdict: Verdict) -> None:
+        """The case table as its changelog says: the highest version of each key."""
+        for record in self._new(CHANGELOG):
+            if record.key not in self._table or version_of(record.value) >= version_of(self._table[record.key]):
+                self._table[record.key] = record.value
+        reader = codec(IncidentCase)
+        for case, state in self._states.items():
+            raw = self._table.get(case.encode())
+            stored = reader.decode(unpack(raw).state) if raw else None
+            verdict.states_wrong += _facts(stored, self._versions) != _facts(state, self._versions)
+            event = self._last.get(case)
+            if stored and event:
+                told = (event.state, event.case_seq, event.policy_version)
+                verdict.states_against_events += (stored.state, stored.seq, stored.policy_version) != told
+
+
+def _facts(record: Any, versions: bool) -> tuple[Any, ...]:
+    if record is None:
+        return ()
+    skip = () if versions else ("policy_version",)
+    return tuple(getattr(record, name) for name in record.__struct_fields__ if name not in skip)
+
+
+def judge(rig: Rig, deltas: bool = False, versions: bool = True) -> Verdict:
+    """One look at all topics of a rig that is at lag 0; said to its account."""
+    verdict = Oracle(rig, versions).look(deltas)
+    rig.say(verdict, deltas)
+    return verdict
