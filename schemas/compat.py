@@ -25,7 +25,7 @@ class Mode(StrEnum):
     FULL_TRANSITIVE = "FULL_TRANSITIVE"
 
 
-EVENTS = frozenset({"incident_event", "audit_entry"})
+EVENTS = frozenset({"incident_event", "alarm_event", "audit_entry"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Refusal(StrEnum):
     NOT_SELF_HANDLED = "not_self_handled"
     OBJECTIONS_EXHAUSTED = "objections_exhausted"
     SAME_PERSON = "same_person"
+    PERSON_MISSING = "person_missing"
     QUARANTINED = "quarantined"
 
 

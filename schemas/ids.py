@@ -33,6 +33,11 @@ def case_id(realm: str, producer: str, external_id: str) -> str:
     return _uuid("case", realm, producer, external_id)
 
 
+def alarm_id(realm: str, producer: str, line: str) -> str:
+    """Case of an alarm line. `line`: the sender's device, person or matter; all its presses are one case, one round after the other."""
+    return _uuid("alarm", realm, producer, line)
+
+
 def command_id(realm: str, principal: str, key: str) -> str:
     """`key`: the idempotency key, or external id and source version of a fact."""
     return _uuid("command", realm, principal, key)

@@ -36,6 +36,10 @@ class Principal:
     def may_send(self, division: str) -> bool:
         return self.kind in (Kind.PRODUCER, Kind.DESK, Kind.ADMIN) and self.covers(division)
 
+    def may_press(self, division: str) -> bool:
+        """Raise an alarm: terminals by their platform's key, call-takers at a desk."""
+        return self.kind in (Kind.DEVICE, Kind.DESK, Kind.ADMIN) and self.covers(division)
+
     def may_read_case(self, division: str, producer: str) -> bool:
         """Case rows and timelines: the subtree's desks and screens; a producer reads what it sent itself."""
         if self.kind is Kind.PRODUCER:

@@ -58,19 +58,38 @@ class Topic:
 INTAKE = Topic("intake", "any", ("incident_report",), ("departments",), ("relay",), 30, per_department=True)
 INCIDENT_COMMANDS = Topic("incident.commands", "case_id", ("incident_command",), ("gateway", "relay"), ("case",), 30)
 INCIDENT_EVENTS = Topic("incident.events", "case_id", ("incident_event",), ("case",), ("analytics", "sink"), -1)
-OUTCOMES = Topic("outcomes", "case_id", ("outcome",), ("case", "relay"), ("sink",), 30)
+ALARM_COMMANDS = Topic("alarm.commands", "case_id", ("alarm_command",), ("gateway",), ("alarm",), 30)
+ALARM_EVENTS = Topic("alarm.events", "case_id", ("alarm_event",), ("alarm",), ("sink",), -1)
+NOTIFICATIONS = Topic("notifications", "case_id", ("notification",), ("alarm",), ("sink",), 30)
+OUTCOMES = Topic("outcomes", "case_id", ("outcome",), ("case", "alarm"), ("sink",), 30)
 LIVE_DELTAS = Topic("live.deltas", "case_id", ("live_delta",), ("analytics",), ("sink", "dashboard"), 7)
 SEALED = Topic("incident.sealed", "case_id", ("sealed",), ("gateway",), ("sink",), -1)
-DEAD_LETTERS = Topic("dead.letters", "original key", ("dead_letter",), ("relay", "case", "analytics"), ("sink",), -1, dead_letters="")
+DEAD_LETTERS = Topic("dead.letters", "original key", ("dead_letter",), ("relay", "case", "alarm", "analytics"), ("sink",), -1, dead_letters="")
 AUDIT = Topic("audit", "case_id", ("audit_entry",), ("gateway",), ("sink",), -1)
 CASE_TABLE = Topic("case-table-changelog", "case_id", (), ("case",), ("case",), -1, compacted=True, dead_letters="")
+ALARM_TABLE = Topic("alarm-table-changelog", "case_id", (), ("alarm",), ("alarm",), -1, compacted=True, dead_letters="")
 ANALYTICS_TABLE = Topic(
     "analytics-table-changelog", "mark", (), ("analytics",), ("analytics",), -1, compacted=True, dead_letters="", per_realm=False
 )
 
 TOPICS: tuple[Topic, ...] = (
-    INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, OUTCOMES, LIVE_DELTAS, SEALED, DEAD_LETTERS, AUDIT, CASE_TABLE, ANALYTICS_TABLE,
+    INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, ALARM_COMMANDS, ALARM_EVENTS, NOTIFICATIONS, OUTCOMES, LIVE_DELTAS, SEALED, DEAD_LETTERS,
+    AUDIT, CASE_TABLE, ALARM_TABLE, ANALYTICS_TABLE,
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKind:
+    """A kind of case: its commands are the only input of its lane, its events the only output about its cases."""
+
+    name: str
+    commands: Topic
+    events: Topic
+
+
+INCIDENT = CaseKind("incident", INCIDENT_COMMANDS, INCIDENT_EVENTS)
+ALARM = CaseKind("alarm", ALARM_COMMANDS, ALARM_EVENTS)
+KINDS: tuple[CaseKind, ...] = (INCIDENT, ALARM)  # the order is frozen: the ledger of acknowledgements numbers them
 
 
 def realm_of(topic_name: str) -> Realm:

@@ -16,9 +16,10 @@ from schemas.errors import InvalidPayload, Reason
 from schemas.topics import TOPICS
 
 NAMES = sorted({version.name for version in registry.versions()})
-INNER = frozenset({"incident_case"})  # kept in a table's changelog, which the engine frames itself: no topic lists the type
+INNER = frozenset({"incident_case", "alarm_case"})  # kept in a table's changelog, which the engine frames itself: no topic lists the type
 FROZEN = {1: "incident_report 1", 2: "incident_command 1", 3: "incident_event 1", 4: "outcome 1", 5: "live_delta 1",
-          6: "dead_letter 1", 7: "audit_entry 1", 8: "sealed 1", 9: "incident_case 1"}  # fmt: skip
+          6: "dead_letter 1", 7: "audit_entry 1", 8: "sealed 1", 9: "incident_case 1",
+          10: "alarm_command 1", 11: "alarm_event 1", 12: "notification 1", 13: "alarm_case 1"}  # fmt: skip
 PYTHON_OF = {"string": str, "bytes": bytes, "long": int, "int": int, "double": float, "boolean": bool}
 
 
