@@ -1,12 +1,11 @@
 """Makes a Kafka cluster ready for Liandong's processes: every topic of schemas/topics.py, and the default keys in the data directory.
 
-`python deploy/prepare.py [--replication-factor N]`, with the settings of the processes (LIANDONG_BOOTSTRAP, LIANDONG_DATA_DIR, …).
+`python deploy/prepare.py`, with the settings of the processes (LIANDONG_BOOTSTRAP, LIANDONG_DATA_DIR, LIANDONG_REPLICATION_FACTOR, …).
 `liandong up` does the same by itself. May be run again.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 
@@ -16,9 +15,6 @@ from services.settings import load
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replication-factor", type=int, default=1, help="3 on a cluster of three brokers or more")
-    given = parser.parse_args()
     settings = load()
     if not settings.bootstrap:
         sys.exit("LIANDONG_BOOTSTRAP names no broker")
@@ -26,7 +22,7 @@ def main() -> None:
         asyncio.run(
             ensure_topics(
                 settings.bootstrap, settings.realm_list, settings.partitions, settings.department_list,
-                replication_factor=given.replication_factor,
+                replication_factor=settings.replication_factor,
             )
         )  # fmt: skip
     except TopicError as error:

@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     data_dir: Path = DEFAULT_DATA_DIR
     bootstrap: str = Field("", description="Kafka brokers; empty until the embedded broker has a port")
     partitions: int = Field(12, ge=1, le=1000, description="partitions of every topic, fixed for life: 12 embedded, 48 in production")
+    replication_factor: int = Field(
+        1, ge=1, le=9, description="copies of every topic made anew, at most as many as brokers; from 3 on two must be in sync to write"
+    )
     realms: str = Field("live,sandbox,replay", description="served realms, comma separated")
     departments: str = Field("demo", description="departments with an intake topic, comma separated")
 

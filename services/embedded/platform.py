@@ -60,6 +60,8 @@ async def run_platform(settings: Settings, *, simulate: bool, ephemeral: bool, t
 
         broker = None
         if not settings.bootstrap:
+            if settings.replication_factor > 1:
+                raise CannotStart("the embedded broker is a single one: replication_factor must be 1, or bootstrap must name a cluster.")
             broker = Broker(settings.data_dir / "broker", settings.broker_port, heap_mb=settings.broker_heap_mb, java=settings.java)
             tell.note("preparing the Kafka broker")
             await asyncio.to_thread(broker.prepare)
@@ -102,7 +104,13 @@ def _broker_child(settings: Settings, broker: Broker) -> Child:
 
 
 async def _open_gate(settings: Settings) -> None:
-    await ensure_topics(settings.bootstrap, settings.realm_list, settings.partitions, settings.department_list)
+    await ensure_topics(
+        settings.bootstrap,
+        settings.realm_list,
+        settings.partitions,
+        settings.department_list,
+        replication_factor=settings.replication_factor,
+    )
     write_private(settings.run_dir / f"{TOPICS_THERE}.json", '{"ready": true}')
 
 

@@ -25,9 +25,13 @@ async def ensure_topics(
     replication_factor: int = 1,
     seconds: float = 60.0,
 ) -> None:
-    """Creates every missing topic of `realms`, those per department for `departments`. May be called again. Raises TopicError."""
+    """Creates every missing topic of `realms`, those per department for `departments`; leaves those that are there as they are.
+
+    With `replication_factor` 3 or more a write counts once two copies have it, so that one broker may be lost. Raises TopicError.
+    """
+    copies = {"min.insync.replicas": "2"} if replication_factor >= 3 else {}
     wanted = {
-        topic.in_realm(realm, department): topic.config(realm)
+        topic.in_realm(realm, department): topic.config(realm) | copies
         for realm in map(Realm, realms)
         for topic in TOPICS
         for department in (departments if topic.per_department else ("",))

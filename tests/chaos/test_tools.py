@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from services.embedded.topics import ensure_topics
 from tests.chaos import disk
@@ -202,12 +204,24 @@ def test_a_small_disk_is_full_when_filled_and_writable_when_freed(tmp_path: Path
     assert not (tmp_path / "small" / "more").exists()
 
 
+async def _config(cluster: Cluster, name: str) -> str:
+    """A setting of the topic of commands."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.direct)
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, COMMANDS)])
+        return next(str(entry[1]) for entry in answer.resources[0][4] if entry[0] == name)
+    finally:
+        await admin.close()
+
+
 @pytest.mark.broker
 async def test_a_cluster_of_three_fails_over_and_its_proxies_lose_acknowledgements(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, 3, proxied=True).start()
     try:
         await ensure_topics(cluster.bootstrap, ("live",), 1, replication_factor=3)
         first = cluster.leader(COMMANDS, 0)
+        assert await _config(cluster, "min.insync.replicas") == "2"
         producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True)
         await producer.start()
         assert (await producer.send_and_wait(COMMANDS, b"one", partition=0)).offset == 0

@@ -35,9 +35,7 @@ def declared_metrics() -> set[str]:
         for path in (ROOT / folder).rglob("*.py"):
             for kind, name in declaration.findall(path.read_text(encoding="utf-8")):
                 stem = name.removesuffix("_total")
-                found |= {"Counter": {f"{stem}_total"}, "Gauge": {name}}.get(
-                    kind, {name, f"{name}_bucket", f"{name}_sum", f"{name}_count"}
-                )
+                found |= {"Counter": {f"{stem}_total"}, "Gauge": {name}}.get(kind, {name, f"{name}_bucket", f"{name}_sum", f"{name}_count"})
     return found
 
 
@@ -116,6 +114,12 @@ def test_compose_sets_settings_that_exist() -> None:
     for name, service in services().items():
         if service["image"] == OURS:
             assert set(service["environment"]) <= fields, name
+
+
+def test_compose_tells_every_process_how_topics_are_made() -> None:
+    for name, service in services().items():
+        if service["image"] == OURS:
+            assert {"LIANDONG_PARTITIONS", "LIANDONG_REPLICATION_FACTOR"} <= set(service["environment"]), name
 
 
 def test_compose_names_files_that_exist_and_versions_of_ours() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -31,6 +32,12 @@ def test_every_lane_of_every_served_realm_has_a_worker(tmp_path: Path) -> None:
 
 def test_without_simulation_there_is_none(tmp_path: Path) -> None:
     assert "simulation" not in [child.name for child in python_children(load(tmp_path), simulate=False)]
+
+
+async def test_the_embedded_broker_is_one_and_keeps_no_copies(tmp_path: Path) -> None:
+    tell = platform.Callbacks(lambda _: None, lambda *_: None, lambda _: None)
+    with pytest.raises(CannotStart, match="replication_factor must be 1"):
+        await platform.run_platform(load(tmp_path, replication_factor=3), simulate=False, ephemeral=False, tell=tell, stop=asyncio.Event())
 
 
 def test_every_command_and_every_process_exists() -> None:
