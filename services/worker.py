@@ -8,25 +8,10 @@ from importlib.metadata import version
 
 import faust
 
-from schemas.realms import Realm
+from services.priority import yield_processor
 from services.process import Process
-from streams.agents import LANES, Lane
+from streams.agents import lane_of
 from streams.app import App, WorkerSettings, build_app
-
-
-def lane_of(name: str) -> tuple[Lane, Realm | None]:
-    """`case-live` -> (case lane, live); `relay` -> (relay lane, None). KeyError for another name."""
-    stem, _, realm = name.partition("-")
-    lane = {lane.name: lane for lane in LANES}[stem]
-    return lane, Realm(realm) if lane.per_realm else None
-
-
-def names(realms: tuple[Realm, ...]) -> tuple[str, ...]:
-    """Every worker process of a platform that serves these realms."""
-    found: list[str] = []
-    for lane in LANES:
-        found += [f"{lane.name}-{realm}" for realm in realms] if lane.per_realm else [lane.name]
-    return tuple(found)
 
 
 def serve(process: Process) -> None:
@@ -52,7 +37,9 @@ def settings_of(process: Process) -> WorkerSettings:
 def build(process: Process, settings: WorkerSettings) -> App:
     """The app of the lane named by the process."""
     (process.settings.data_dir / "faust").mkdir(parents=True, exist_ok=True)  # Faust makes only the last folder
-    return build_app(lane_of(process.name)[0], settings, process.registry, on_ready=process.ready)
+    lane, realm = lane_of(process.name)
+    yield_processor(lane.nice_in(realm))
+    return build_app(lane, settings, process.registry, on_ready=process.ready)
 
 
 def run(app: App) -> None:

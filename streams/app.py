@@ -55,6 +55,7 @@ class LaneRuntime:
     chunk_records: int
     chunks_in_flight: int
     lease_seconds: float  # how long the process may sleep and still send
+    fetch_wait_ms: int
 
 
 class ChunkSchema(Schema[Any, Any]):
@@ -115,7 +116,8 @@ def build_app(
         loghandlers=[],
         TableManager=Tables,
     )
-    app.lane = LaneRuntime(chosen, settings.chunk_records, settings.chunks_in_flight, 0.75 * session if settings.lease else 0.0)
+    lease = 0.75 * session if settings.lease else 0.0
+    app.lane = LaneRuntime(chosen, settings.chunk_records, settings.chunks_in_flight, lease, lane.fetch_wait_ms)
     app.state_table = StateTable(lane.table.in_realm(settings.realms[0])) if lane.table else None
     app.metrics = WorkerMetrics(registry, name)
     app.failpoints = settings.failpoints

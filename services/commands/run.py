@@ -11,19 +11,25 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from schemas.realms import Realm
 from services import process, settings
+from services.priority import OTHERS, yield_processor
+from streams.agents import is_lane, process_names
 
 MODULES = {
     "gateway": "services.gateway.main",
     "dashboard": "services.dashboard.main",
     "warehouse": "services.warehouse.main",
     "simulation": "services.embedded.simulation",
-    "relay": "services.worker",
-    "analytics": "services.worker",
 }
-CASE_LANE = "case-"
-"""case-<realm>: one worker of the case lane per realm."""
+WORKER = "services.worker"
+"""Of every lane of streams.agents, by names such as relay and case-live."""
 GATE_POLL = 0.02  # s
+
+
+def module_of(name: str) -> str:
+    """Where the process of this name is; "" when there is none."""
+    return MODULES.get(name) or (WORKER if is_lane(name) else "")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,9 +39,10 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--after", default="", help="names, comma separated, that must be ready first")
     given = parser.parse_args(arguments)
-    module = MODULES.get(given.name) or ("services.worker" if given.name.startswith(CASE_LANE) else "")
+    module = module_of(given.name)
     if not module:
-        parser.error(f"no process is called {given.name}; there are {', '.join(MODULES)}, {CASE_LANE}<realm>")
+        parser.error(f"no process is called {given.name}; there are {', '.join((*MODULES, *process_names(Realm)))}")
+    yield_processor(OTHERS.get(given.name, 0))
     # Until the process has a loop of its own that drains, SIGTERM simply ends it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     serve: Callable[[process.Process], Any] = import_module(module).serve

@@ -24,6 +24,7 @@ from services.embedded.topics import ensure_topics
 from services.keys import ensure_default_keys
 from services.process import Process, write_private
 from services.settings import Settings, as_environment
+from streams.agents import process_names
 
 GATEWAY_PORT, DASHBOARD_PORT = 8780, 8781
 """Tried first when no port is asked for; a free one when another platform has them."""
@@ -82,7 +83,7 @@ async def run_platform(settings: Settings, *, simulate: bool, ephemeral: bool, t
 
 def python_children(settings: Settings, simulate: bool) -> list[Child]:
     """The processes of our own, in the order in which they are started."""
-    names = ["warehouse", "gateway", "dashboard", "relay", "analytics", *(f"case-{realm}" for realm in settings.realm_list)]
+    names = ["warehouse", "gateway", "dashboard", *process_names(settings.realm_list)]
     children = [_python(settings, name, after=[TOPICS_THERE], stop_stage=2) for name in names]
     if simulate:
         children.append(_python(settings, "simulation", after=[TOPICS_THERE, "gateway"], stop_stage=1))

@@ -17,7 +17,7 @@ def source_of(headers: Iterable[tuple[str, bytes]]) -> tuple[str, Place] | None:
     """Source and place of a record; None for a first record, which has no source. ValueError for a header that is not one."""
     for name, value in headers:
         if name == HEADER:
-            source, offset, position = value.decode("ascii").rsplit(":", 2)
+            source, offset, position = (value or b"").decode("ascii").rsplit(":", 2)
             return source, (int(offset), int(position))
     return None
 

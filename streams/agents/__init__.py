@@ -1,30 +1,97 @@
-"""The lanes: every agent of the platform, in one explicit list. A lane is one Faust app, group and process."""
+"""The lanes: every agent of the platform, in one explicit list. A lane is one Faust app, group and process.
+
+Alarms come first: their lane has the processor's full attention and a short fetch, all others yield to it. Processors are loaded by
+the process that runs them only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from schemas.topics import ANALYTICS_TABLE, CASE_TABLE, INCIDENT_COMMANDS, INCIDENT_EVENTS, INTAKE, Topic
-from streams.agents.analytics import AnalyticsProcessor
-from streams.agents.case import CaseProcessor
-from streams.agents.relay import RelayProcessor
-from streams.engine.runner import Processor
+from schemas.realms import Realm
+from schemas.topics import ALARM_COMMANDS, ALARM_TABLE, ANALYTICS_TABLE, CASE_TABLE, INCIDENT_COMMANDS, INCIDENT_EVENTS, INTAKE, Topic
+
+if TYPE_CHECKING:
+    from streams.engine.runner import Processor
+
+REHEARSAL_NICE = 5  # what realms other than live yield beside their lane's own
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """`per_realm`: one process for each realm, so that a replay never slows the live one."""
+    """`per_realm`: one process for each realm, so that a replay never slows the live one. `nice`: how far it yields the processor to
+    others (0 to 19). `fetch_wait_ms`: how long a fetch may wait at the broker; a record of a partition that the fetch under way does
+    not ask for waits that long."""
 
     name: str
     inputs: Topic
     processor: Callable[[], Processor]
     table: Topic | None
     per_realm: bool
+    nice: int = 5
+    fetch_wait_ms: int = 100
+
+    def nice_in(self, realm: Realm | None) -> int:
+        """`realm` None: a lane for all realms."""
+        return self.nice + (REHEARSAL_NICE if realm not in (None, Realm.LIVE) else 0)
+
+
+def _relay() -> Processor:
+    from streams.agents.relay import RelayProcessor
+
+    return RelayProcessor()
+
+
+def _alarm() -> Processor:
+    from streams.agents.alarm import AlarmProcessor
+
+    return AlarmProcessor()
+
+
+def _case() -> Processor:
+    from streams.agents.case import CaseProcessor
+
+    return CaseProcessor()
+
+
+def _analytics() -> Processor:
+    from streams.agents.analytics import AnalyticsProcessor
+
+    return AnalyticsProcessor()
 
 
 LANES: tuple[Lane, ...] = (
-    Lane("relay", INTAKE, RelayProcessor, None, per_realm=False),
-    Lane("case", INCIDENT_COMMANDS, CaseProcessor, CASE_TABLE, per_realm=True),
-    Lane("analytics", INCIDENT_EVENTS, AnalyticsProcessor, ANALYTICS_TABLE, per_realm=False),
+    Lane("relay", INTAKE, _relay, None, per_realm=False),
+    Lane("alarm", ALARM_COMMANDS, _alarm, ALARM_TABLE, per_realm=True, nice=0, fetch_wait_ms=20),
+    Lane("case", INCIDENT_COMMANDS, _case, CASE_TABLE, per_realm=True),
+    Lane("analytics", INCIDENT_EVENTS, _analytics, ANALYTICS_TABLE, per_realm=False),
 )
+
+
+def lane_of(name: str) -> tuple[Lane, Realm | None]:
+    """`case-live` -> (case lane, live); `relay` -> (relay lane, None). KeyError or ValueError for another name."""
+    stem, _, realm = name.partition("-")
+    lane = {lane.name: lane for lane in LANES}[stem]
+    if lane.per_realm != bool(realm):
+        raise KeyError(name)
+    return lane, Realm(realm) if realm else None
+
+
+def is_lane(name: str) -> bool:
+    """Whether a process of this name runs a lane."""
+    try:
+        lane_of(name)
+    except (KeyError, ValueError):
+        return False
+    return True
+
+
+def process_names(realms: Iterable[Realm]) -> tuple[str, ...]:
+    """Every worker process of a platform that serves these realms."""
+    served = tuple(realms)
+    found: list[str] = []
+    for lane in LANES:
+        found += [f"{lane.name}-{realm}" for realm in served] if lane.per_realm else [lane.name]
+    return tuple(found)

@@ -57,7 +57,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             auto_offset_reset="earliest",
             max_poll_records=conf.broker_max_poll_records,
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            fetch_max_wait_ms=100,  # stock 1,500 makes a quiet partition wait
+            fetch_max_wait_ms=self.app.lane.fetch_wait_ms,  # type: ignore[attr-defined]  # stock: 1,500
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             check_crcs=conf.broker_check_crcs,
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
@@ -107,7 +107,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class Consumer(driver.Consumer):
-    """`app.lane` gives the sizes: chunk_records, chunks_in_flight."""
+    """`app.lane` gives the sizes: chunk_records, chunks_in_flight, fetch_wait_ms."""
 
     _thread: ConsumerThread
 

@@ -132,11 +132,16 @@ class Runner:
         held = work.get(key) if self._processor.has_outbox else NOTHING
         if self._processor.has_outbox and self._said_before(record, held, work, outputs):
             return
-        src = src_of(record.headers) if self._use_marks and self._table is not None else None
-        if src and self._seen(src, offset, work):
-            self._metrics.dropped.inc()
-            return
-        state, flags, emits = self._decide(record, source, held)
+        try:
+            src = src_of(record.headers) if self._use_marks and self._table is not None else None
+        except ValueError as error:  # not from our engine: any client may write headers
+            state, flags = held.state, held.flags
+            emits = self._dead(record, source, state, Reason.BAD_VALUE, f"header src: {error}")
+        else:
+            if src and self._seen(src, offset, work):
+                self._metrics.dropped.inc()
+                return
+            state, flags, emits = self._decide(record, source, held)
         sent = [self._output(record, source, emit) for emit in emits]
         outputs += sent
         if self._processor.has_outbox:

@@ -23,9 +23,9 @@ class Src(NamedTuple):
 
 
 def src_of(headers: Iterable[tuple[str, bytes]]) -> Src | None:
-    """None for a first record, which nothing was the source of."""
+    """None for a first record, which nothing was the source of. ValueError for a header that is none of ours."""
     for name, content in headers:
         if name == SRC:
-            topic, partition, offset, position = content.decode().rsplit(":", 3)
+            topic, partition, offset, position = (content or b"").decode().rsplit(":", 3)
             return Src(topic, int(partition), int(offset), int(position))
     return None

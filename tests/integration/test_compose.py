@@ -38,7 +38,7 @@ def processes() -> dict[str, dict[str, Any]]:
     """The services of our own image that serve the live realm, and `prepare`."""
     services: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
     mine = {name: service for name, service in services.items() if service["image"] == "liandong" and "profiles" not in service}
-    return {name: service for name, service in mine.items() if name not in ("case-sandbox", "case-replay")}
+    return {name: service for name, service in mine.items() if not name.endswith(("-sandbox", "-replay"))}
 
 
 def post_and_read(gateway: str, keys: dict[str, str]) -> dict[str, Any]:

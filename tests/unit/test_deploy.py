@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from services.commands import run
 from services.settings import Settings
 from services.settings import load as settings_of
-from services.worker import names
+from streams.agents import process_names
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -105,8 +105,8 @@ def test_compose_runs_every_process_of_its_realms() -> None:
     environment = services()["gateway"]["environment"]
     realms = settings_of(realms=environment["LIANDONG_REALMS"]).realm_list
     ran = {service["command"][1] for service in services().values() if service.get("command", [])[:1] == ["run"]}
-    assert ran == {"gateway", "dashboard", "warehouse", *names(realms)}
-    assert all(name in run.MODULES or name.startswith(run.CASE_LANE) for name in ran)
+    assert ran == {"gateway", "dashboard", "warehouse", *process_names(realms)}
+    assert all(run.module_of(name) for name in ran)
 
 
 def test_compose_sets_settings_that_exist() -> None:

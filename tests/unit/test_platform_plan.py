@@ -11,23 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from services import worker
 from services.cli import COMMANDS
-from services.commands.run import CASE_LANE, MODULES
+from services.commands.run import MODULES, WORKER, module_of
 from services.commands.up import curl_line
 from services.embedded import platform
 from services.embedded.loglines import last_words, readable
 from services.embedded.platform import CannotStart, python_children
 from services.embedded.ports import HIGHEST, LOWEST, free_port, is_free, keep
 from services.settings import load
+from streams.agents import process_names
 
 
 def test_every_lane_of_every_served_realm_has_a_worker(tmp_path: Path) -> None:
     settings = load(tmp_path, realms="live,sandbox,replay")
     names = [child.name for child in python_children(settings, simulate=True)]
-    assert set(worker.names(settings.realm_list)) <= set(names)
+    assert set(process_names(settings.realm_list)) <= set(names)
     assert len(names) == len(set(names))
-    assert all(name in MODULES or name.startswith(CASE_LANE) for name in names)
+    assert all(module_of(name) for name in names)
 
 
 def test_without_simulation_there_is_none(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ async def test_the_embedded_broker_is_one_and_keeps_no_copies(tmp_path: Path) ->
 
 def test_every_command_and_every_process_exists() -> None:
     root = Path(platform.__file__).parents[2]
-    for module in (*COMMANDS.values(), *MODULES.values()):
+    for module in (*COMMANDS.values(), *MODULES.values(), WORKER):
         assert root.joinpath(*module.split(".")).with_suffix(".py").is_file(), module
 
 

@@ -5,7 +5,6 @@ Every command ends as exactly one outcome: applied (with exactly one event), rep
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import msgspec
@@ -13,19 +12,17 @@ import msgspec
 from schemas import ids
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
-from schemas.avro.outcome.event import Outcome
 from schemas.divisions import county_of, display_name, division, is_within
 from schemas.errors import Refusal
 from schemas.event_types import event_types
 from schemas.state.incident_case.event import IncidentCase
-from schemas.topics import INCIDENT_EVENTS, OUTCOMES
+from schemas.topics import INCIDENT_EVENTS
+from streams.domain.commands import CALENDAR_VERSION, EVENT, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
 from streams.domain.incident.guards import GUARDS
 from streams.domain.incident.table import CAPTURE, COMMANDS, ENDED, OBSERVE, State
 
 POLICY_VERSION = "2026.1"
-CALENDAR_VERSION = "cn-2020-2026"
-RECENT_BYTES = 64 * 8
 DONE = ENDED | {State.REPORTED}  # a mirrored case that leaves these for work again has been re-opened
 
 JOINED_MIDWAY = "joined_midway"  # a department told us of a case after its beginning
@@ -35,15 +32,15 @@ SOURCE_REOPENED = "source_reopened"  # a department's own system opened a case a
 def decide(state: IncidentCase | None, command: IncidentCommand, source: Source, now: int) -> Decision[IncidentCase]:
     """`now`: append time of the command's record, UTC milliseconds; time in a case never runs backwards."""
     now = max(now, state.now) if state else now
-    mark = uuid.UUID(command.command_id).bytes[:8]
-    if state and _remembers(state.recent, mark):
+    mark = mark_of(command)
+    if state and remembers(state.recent, mark):
         return Decision(state, (_outcome(command, source, now, state, "repeated"),))
     change = _judge(state, command)
     if isinstance(change, Refusal):
-        after = msgspec.structs.replace(state, recent=(state.recent + mark)[-RECENT_BYTES:], now=now) if state else None
+        after = msgspec.structs.replace(state, recent=remember(state.recent, mark), now=now) if state else None
         return Decision(after, (_outcome(command, source, now, state, "refused", change),))
     event_type, rule, changes = change
-    changes["recent"] = ((state.recent if state else b"") + mark)[-RECENT_BYTES:]
+    changes["recent"] = remember(state.recent if state else b"", mark)
     changes["now"] = now
     after = msgspec.structs.replace(state, seq=state.seq + 1, **changes) if state else _new_case(command, changes)
     event = _event(state, after, command, source, now, event_type, rule)
@@ -51,17 +48,10 @@ def decide(state: IncidentCase | None, command: IncidentCommand, source: Source,
     return Decision(
         after,
         (
-            Emit(INCIDENT_EVENTS, command.realm, key, event, 0),
+            Emit(INCIDENT_EVENTS, command.realm, key, event, EVENT),
             _outcome(command, source, now, after, "applied", rule=rule),
         ),
     )
-
-
-def _remembers(recent: bytes, mark: bytes) -> bool:
-    at = recent.find(mark)
-    while at % 8 and at > 0:  # a match across two marks is none
-        at = recent.find(mark, at + 1)
-    return at >= 0
 
 
 Change = tuple[str, str, dict[str, Any]]  # event type, named rule, changed fields
@@ -241,21 +231,5 @@ def _outcome(
     refusal: Refusal | None = None,
     rule: str = "",
 ) -> Emit:
-    record = Outcome(
-        command_id=command.command_id,
-        case_id=command.case_id,
-        realm=command.realm,
-        outcome=outcome,
-        reason=refusal.value if refusal else "",
-        rule=rule,
-        case_seq=state.seq if state else 0,
-        name=command.name,
-        producer=command.producer,
-        division=state.division if state else command.division,
-        received_at=command.received_at or now,
-        src_topic=source.topic,
-        src_partition=source.partition,
-        src_offset=source.offset,
-        src_position=1,
-    )
-    return Emit(OUTCOMES, command.realm, command.case_id, record, 1)
+    seq, division_now = (state.seq, state.division) if state else (0, command.division)
+    return answer(command, source, now, outcome, seq=seq, division=division_now, refusal=refusal, rule=rule)
