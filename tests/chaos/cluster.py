@@ -7,19 +7,45 @@ advertised at a fault proxy's port, one for each broker, so that a client meets 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from services.embedded.broker import Broker, _new_cluster_id, _wait_for
 from services.embedded.ports import free_port
 from tests.chaos.proxy import Proxy
+from tests.chaos.results import Account, Entry
+from tests.chaos.rig import Rig
 from tests.helpers import until
 
 T = TypeVar("T")
+
+
+@contextmanager
+def three_brokers(home: Path, **options: Any) -> Iterator[Cluster]:
+    """A cluster of three behind proxies, for the tests of one module."""
+    cluster = Cluster(home, 3, proxied=True, **options)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+@contextmanager
+def rig_on(cluster: Cluster, home: Path, entry: Entry | None) -> Iterator[Rig]:
+    """A rig on topics of its own; afterwards the cluster is whole and empty again."""
+    made = Rig(cluster, home, Account(entry or Entry("", "")), cluster.replication, cluster.direct)
+    try:
+        yield made
+    finally:
+        cluster.heal()
+        made.stop()
+        cluster.wipe()
 
 
 class Node(Broker):
@@ -173,6 +199,28 @@ class Cluster:
         self.start()
         self.in_sync()
         return self
+
+    def wipe(self) -> Cluster:
+        """Deletes every topic of ours, and with them the offsets committed on them: room for another rig."""
+
+        async def delete(admin: AIOKafkaAdminClient) -> bool:
+            left = [name for name in await admin.list_topics() if not name.startswith("__")]
+            if left:
+                await admin.delete_topics(left)
+            return not left
+
+        until(lambda: self.ask(delete), "topics deleted", every=0.2)
+        return self
+
+    def configure(self, topic: str, **settings: object) -> None:
+        """Alters a topic; names with _ for dots."""
+
+        async def alter(admin: AIOKafkaAdminClient) -> bool:
+            given = {name.replace("_", "."): str(value) for name, value in settings.items()}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, given)])
+            return True
+
+        until(lambda: self.ask(alter), f"{topic} configured")
 
     def leader(self, topic: str, partition: int) -> Node:
         """The node that leads a partition now; AssertionError when none does for 30 s."""

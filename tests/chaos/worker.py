@@ -13,6 +13,7 @@ from typing import Any
 from services import process, settings, worker
 from streams.domain.incident import decide
 from streams.engine import recovery, runner, shipment, table, value
+from streams.engine.watchdog import Limits
 
 
 def without_outbox() -> None:
@@ -60,7 +61,11 @@ def next_release_outputs_first() -> None:
 
 
 CONTROLS = {f.__name__: f for f in (without_outbox, outputs_first, ack_first, last_wins, next_release, next_release_outputs_first)}
-SWITCHES: dict[str, dict[str, Any]] = {"no_marks": {"marks": False}, "no_lease": {"lease": False}}
+SWITCHES: dict[str, dict[str, Any]] = {
+    "no_marks": {"marks": False},
+    "no_lease": {"lease": False},
+    "impatient": {"limits": Limits(recovery=4.0, chunk=8.0, broker=6.0)},  # no guard off: a watchdog with little patience
+}
 
 
 def serve(this: process.Process) -> None:
