@@ -227,23 +227,27 @@ class Rig:
 
     def stop(self) -> None:
         """Ends everything in good order."""
+        self.stop_workers()
         self._stopping.set()
+        self.watch.stop()
+        if self.warehouse:
+            self.warehouse.close()
+
+    def stop_workers(self) -> None:
+        """Ends every worker in good order; the warehouse is no longer kept."""
         with self._lock:
             self._kept.clear()
             self._warehouse_kept = False
-        self.watch.stop()
-        for worker in self.workers.values():
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGCONT)
-                worker.terminate()
-        for worker in self.workers.values():
+        running = [worker for worker in self.workers.values() if worker.poll() is None]
+        for worker in running:
+            worker.send_signal(signal.SIGCONT)
+            worker.terminate()
+        for worker in running:
             try:
                 worker.wait(20)
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
-        if self.warehouse:
-            self.warehouse.close()
 
     # -- load
 

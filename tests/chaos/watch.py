@@ -79,11 +79,12 @@ class Watch(threading.Thread):
         -> offset of its first answer. Looks at every sample once."""
         samples, self.samples = self.samples, []
         early = 0
-        for partition, answers in answered.items():
-            latest: list[int] = []  # latest[n]: highest first answer of records 0 to n
-            for offset in range(max(answers, default=-1) + 1):
+        for partition in range(self._partitions):
+            answers = answered.get(partition, {})
+            latest: list[int] = []  # latest[n]: highest first answer of records 0 to n; NEVER when one has none
+            for offset in range(max((sample.committed.get(partition, 0) for sample in samples), default=0)):
                 latest.append(max(latest[-1] if latest else -1, answers.get(offset, NEVER)))
             for sample in samples:
-                committed = min(sample.committed.get(partition, 0), len(latest))
+                committed = sample.committed.get(partition, 0)
                 early += committed > 0 and latest[committed - 1] >= sample.ends.get(partition, NEVER)
         return early
