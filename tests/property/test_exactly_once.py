@@ -6,9 +6,11 @@ committed offset with what the changelog holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from aiokafka import ConsumerRecord
 from faust.types import TP
 from hypothesis import given, settings
@@ -16,38 +18,63 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from schemas import ids
+from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.incident_command.event import IncidentCommand
+from schemas.avro.notification.event import Notification
+from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
+from streams.agents.alarm import AlarmProcessor
 from streams.agents.analytics import AnalyticsProcessor
 from streams.agents.case import CaseProcessor
+from streams.domain.alarm.decide import NOT_PAGED_AGAIN, QUIET_MS
 from streams.engine.ledger import Chunk, Ledger
 from streams.engine.metrics import WorkerMetrics
 from streams.engine.runner import Processor, Runner
 from streams.engine.source import src_of
 from streams.engine.table import StateTable, apply
 from streams.engine.value import Output
+from tests.unit.test_alarm_life_cycle import command as alarm_command
 from tests.unit.test_incident_life_cycle import command
 
 COMMANDS = codec(IncidentCommand)
 NAMES = ("capture", "accept", "triage", "assign", "sign", "object", "report", "verify_ok", "reopen", "withdraw")
 TOPIC = "incident.commands"
+STEP_MS = 300  # between records: several presses fall into one second
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One lane that owns cases, and how its commands are made."""
+
+    processor: Callable[[], Processor]
+    make: Callable[..., Any]
+    encode: Callable[[Any], bytes]
+    names: tuple[str, ...]
+    topic: str
+
+
+KINDS = {
+    "case": Kind(CaseProcessor, command, COMMANDS.encode, NAMES, TOPIC),
+    "alarm": Kind(AlarmProcessor, alarm_command, codec(AlarmCommand).encode, ("press", "press", "ack", "close"), "alarm.commands"),
+}
+each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
 def record(offset: int, value: bytes, key: bytes, topic: str = TOPIC, headers: Sequence[tuple[str, bytes]] = ()) -> ConsumerRecord:
-    return ConsumerRecord(topic, 0, offset, 1_795_300_000_000 + offset, 1, key, value, None, len(key), len(value), headers)
+    return ConsumerRecord(topic, 0, offset, 1_795_300_000_000 + offset * STEP_MS, 1, key, value, None, len(key), len(value), headers)
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> list[ConsumerRecord]:
+def logs(draw: st.DrawFn, kind: Kind = KINDS["case"]) -> list[ConsumerRecord]:
     """A commands partition: a few cases, repeats, nonsense bytes."""
     found = []
     for offset in range(draw(st.integers(1, 25))):
         case = ids.case_id("live", "p", str(draw(st.integers(0, 2))))
-        made = command(draw(st.sampled_from(NAMES)), str(draw(st.integers(0, 30))), case_id=case, actor_person=f"person {offset}")
-        value = COMMANDS.encode(made)
+        made = kind.make(draw(st.sampled_from(kind.names)), str(draw(st.integers(0, 30))), case_id=case, actor_person=f"person {offset}")
+        value = kind.encode(made)
         if draw(st.integers(0, 9)) == 0:
             value = value[: draw(st.integers(0, 40))]
-        found.append(record(offset, value, case.encode()))
+        found.append(record(offset, value, case.encode(), kind.topic))
     return found
 
 
@@ -89,13 +116,15 @@ def faultless(processor: Processor, log: Sequence[ConsumerRecord]) -> list[tuple
     return kept(Worker(processor, []).run(log)[1])
 
 
+@each_kind
 @settings(max_examples=150, deadline=None)
-@given(logs(), st.data())
-def test_a_worker_that_dies_anywhere_says_what_a_faultless_one_says(log: list[ConsumerRecord], data: st.DataObject) -> None:
+@given(st.data())
+def test_a_worker_that_dies_anywhere_says_what_a_faultless_one_says(kind: Kind, data: st.DataObject) -> None:
+    log = data.draw(logs(kind))
     changelog: list[tuple[bytes, bytes]] = []
     outputs: list[Output] = []
     committed, deaths = 0, 0
-    worker = Worker(CaseProcessor(), changelog)
+    worker = Worker(kind.processor(), changelog)
     position = 0
     while position < len(log):
         end = position + data.draw(st.integers(1, 6))
@@ -111,27 +140,53 @@ def test_a_worker_that_dies_anywhere_says_what_a_faultless_one_says(log: list[Co
         else:
             deaths += 1
             position = committed
-            worker = Worker(CaseProcessor(), changelog)
-    assert kept(outputs) == faultless(CaseProcessor(), log)
+            worker = Worker(kind.processor(), changelog)
+    assert kept(outputs) == faultless(kind.processor(), log)
 
 
+@each_kind
 @settings(max_examples=80, deadline=None)
-@given(logs(), st.lists(st.integers(1, 7), min_size=1))
-def test_how_the_log_is_cut_into_chunks_changes_nothing(log: list[ConsumerRecord], sizes: list[int]) -> None:
-    worker, outputs, position = Worker(CaseProcessor(), []), list[Output](), 0
+@given(st.data(), st.lists(st.integers(1, 7), min_size=1))
+def test_how_the_log_is_cut_into_chunks_changes_nothing(kind: Kind, data: st.DataObject, sizes: list[int]) -> None:
+    log = data.draw(logs(kind))
+    worker, outputs, position = Worker(kind.processor(), []), list[Output](), 0
     for turn in range(len(log)):
         if position < len(log):
             size = sizes[turn % len(sizes)]
             outputs += worker.run(log[position : position + size])[1]
             position += size
-    assert [(o.topic, o.value) for o in outputs] == [(o.topic, o.value) for o in Worker(CaseProcessor(), []).run(log)[1]]
+    assert [(o.topic, o.value) for o in outputs] == [(o.topic, o.value) for o in Worker(kind.processor(), []).run(log)[1]]
 
 
+@each_kind
 @settings(max_examples=80, deadline=None)
-@given(logs())
-def test_every_command_has_exactly_one_outcome(log: list[ConsumerRecord]) -> None:
-    said = faultless(CaseProcessor(), log)
+@given(st.data())
+def test_every_command_has_exactly_one_outcome(kind: Kind, data: st.DataObject) -> None:
+    log = data.draw(logs(kind))
+    said = faultless(kind.processor(), log)
     assert sum(topic == "outcomes" for topic, _, _ in said) == len(log)
+
+
+@settings(max_examples=150, deadline=None)
+@given(logs(KINDS["alarm"]))
+def test_every_press_is_applied_or_a_repeat_and_pages_unless_somebody_was_paged_within_the_second(log: list[ConsumerRecord]) -> None:
+    said = faultless(AlarmProcessor(), log)
+    outcomes = {o.src_offset: o for o in (codec(Outcome).decode(value) for topic, _, value in said if topic == "outcomes")}
+    pages = {n.src_offset: n for n in (codec(Notification).decode(value) for topic, _, value in said if topic == "notifications")}
+    assert len(pages) == sum(topic == "notifications" for topic, _, _ in said), "one page a record"
+    paged_at: dict[str, int] = {}
+    for one in log:
+        outcome = outcomes[one.offset]
+        if outcome.name == "press" and outcome.outcome == "applied":
+            quiet = one.timestamp - paged_at.get(outcome.case_id, 0) < QUIET_MS
+            assert one.offset in pages or (quiet and outcome.rule == NOT_PAGED_AGAIN)
+        elif outcome.outcome == "dead":
+            assert pages[one.offset].cause == "fallback"
+        else:
+            assert one.offset not in pages
+            assert outcome.name != "press" or outcome.outcome == "repeated"
+        if one.offset in pages and pages[one.offset].cause != "fallback":
+            paged_at[outcome.case_id] = one.timestamp
 
 
 @settings(max_examples=80, deadline=None)
