@@ -95,7 +95,17 @@ ALARM = CaseKind("alarm", ALARM_COMMANDS, ALARM_EVENTS)
 KINDS: tuple[CaseKind, ...] = (INCIDENT, ALARM)  # the order is frozen: the ledger of acknowledgements numbers them
 
 
+LOG = "/"
+"""Between the name of another log (a Kafka cluster's id) and a topic's: "<cluster>/incident.events" is that topic in that log. Copies of a
+repartitioning name their old places so; no topic's name holds one."""
+
+
+def unlabelled(topic_name: str) -> str:
+    """The topic's name without a log's."""
+    return topic_name.rpartition(LOG)[2]
+
+
 def realm_of(topic_name: str) -> Realm:
     """The realm a broker topic name belongs to."""
-    head = topic_name.split(".", 1)[0]
+    head = unlabelled(topic_name).split(".", 1)[0]
     return Realm(head) if head in (Realm.DRILL, Realm.REPLAY, Realm.SANDBOX) else Realm.LIVE

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.realms import Realm
-from schemas.topics import INCIDENT_COMMANDS, INTAKE
+from schemas.topics import INCIDENT_COMMANDS, INTAKE, unlabelled
 from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
 
 app = typer.Typer(help="List, show and replay dead letters.", no_args_is_help=True)
@@ -89,7 +89,8 @@ def replay(
 
 def may_be_replayed(topic: str, realm: Realm) -> bool:
     """Only what somebody outside wrote: a derived record is made again by its lane from its source, not sent again."""
-    return topic == INCIDENT_COMMANDS.in_realm(realm) or topic.startswith(INTAKE.in_realm(realm, ""))
+    name = unlabelled(topic)
+    return name == INCIDENT_COMMANDS.in_realm(realm) or name.startswith(INTAKE.in_realm(realm, ""))
 
 
 def _letters(state: dict[str, Any], realm: Realm, reason: str, ids: list[str]) -> Iterator[dict[str, Any]]:
@@ -125,7 +126,7 @@ async def _send(bootstrap: str, letters: list[dict[str, Any]]) -> int:
     await producer.start()
     try:
         waiting = [
-            await producer.send(row["topic"], _bytes(row["value"]), key=_bytes(row["key"]), headers=[("replayed", row["id"].encode())])
+            await producer.send(unlabelled(row["topic"]), _bytes(row["value"]), key=_bytes(row["key"]), headers=[("replayed", row["id"].encode())])
             for row in letters
         ]
         await asyncio.gather(*waiting)

@@ -14,7 +14,7 @@ from schemas.errors import InvalidPayload, Reason
 from schemas.registry import struct
 from schemas.topics import realm_of
 from services.sink import metrics
-from services.sink.marks import header
+from services.sink.marks import COPIED, header
 from services.sink.plan import Record
 from services.sink.streams import DEAD_LETTERS, Stream
 
@@ -34,6 +34,10 @@ def _fault(stream: Stream, record: Record) -> InvalidPayload | None:
     return None
 
 
+def _is_copy(record: Record) -> bool:
+    return any(name == COPIED for name, _ in record.headers)
+
+
 class Letters:
     """A producer that is opened with the first letter."""
 
@@ -45,13 +49,14 @@ class Letters:
         self._log: Any = structlog.get_logger("sink").bind(stream=stream.name)
 
     async def send(self, records: Sequence[Record]) -> None:
-        """Returns when Kafka has them. A repeat after a stop carries the same `src`. Letters about letters are only logged."""
+        """Returns when Kafka has them. A repeat after a stop carries the same `src`. Letters about letters are only logged, and so are
+        copies of a repartitioning: their letters were copied with them."""
         for record in records:
             fault = _fault(self._stream, record) or InvalidPayload(Reason.BAD_VALUE, "src header not in our form")
             metrics.DEAD_LETTERS.labels(fault.reason.value).inc()
             place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
             self._log.error("unreadable record", reason=fault.reason.value, detail=fault.detail, **place)
-            if self._stream is not DEAD_LETTERS:
+            if self._stream is not DEAD_LETTERS and not _is_copy(record):
                 await self._send(record, fault)
 
     async def _send(self, record: Record, fault: InvalidPayload) -> None:

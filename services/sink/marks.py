@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 HEADER = "src"
+COPIED = "liandong-copied"  # header of a copy made by a repartitioning: where the original stands
 IN_TABLE = "*"  # too many sources for the commit's metadata: the facts hold the marks
 Place = tuple[int, int]  # offset and position
 Marks = dict[str, Place]  # by "<topic>:<partition>" of the source
