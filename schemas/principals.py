@@ -41,8 +41,8 @@ class Principal:
         return self.kind in (Kind.DEVICE, Kind.DESK, Kind.ADMIN) and self.covers(division)
 
     def may_read_case(self, division: str, producer: str) -> bool:
-        """Case rows and timelines: the subtree's desks and screens; a producer reads what it sent itself."""
-        if self.kind is Kind.PRODUCER:
+        """Case rows and timelines: the subtree's desks and screens; a producer or device reads what it sent itself."""
+        if self.kind in (Kind.PRODUCER, Kind.DEVICE):
             return producer == self.id
         return self.kind in (Kind.DESK, Kind.SCREEN, Kind.ADMIN) and self.covers(division)
 

@@ -1,8 +1,8 @@
 """The ledger of acknowledgements: what the gateway has promised, for `liandong reconcile`.
 
-A file D/acks/<start-ms>.bin for each start of the gateway; records of 27 bytes: realm (index in REALMS), partition and
-offset of incident.commands, command id. A record is written after Kafka's acknowledgement and before the sender's answer,
-so every promised record is in the ledger; a record that Kafka has and the ledger has not was promised to nobody.
+A file D/acks/<start-ms>.bin for each start of the gateway; records of 27 bytes: realm (index in REALMS) in the low half of a byte and
+kind of case (index in KINDS) in the high half, partition and offset of that kind's commands, command id. A record is written after Kafka's acknowledgement and before the sender's answer,
+so every promised record is in the ledger; a record that Kafka has and the ledger has not was promised to nobody. D/acks/<cluster>/ holds the files of before a repartitioning: offsets of that cluster.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.realms import REALMS, Realm
+from schemas.topics import INCIDENT, KINDS, CaseKind
 
 RECORD = struct.Struct("<BHQ16s")
 
@@ -25,6 +26,8 @@ class Ack:
     partition: int
     offset: int
     command_id: str
+    kind: CaseKind = INCIDENT
+    log: str = ""  # the Kafka cluster whose offset it is, when it is not today's
 
 
 class AckWriter:
@@ -35,9 +38,9 @@ class AckWriter:
         directory.mkdir(parents=True, exist_ok=True)
         self._file = os.open(directory / f"{started_at}.bin", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
 
-    def append(self, realm: Realm, acks: Iterable[tuple[int, int, str]]) -> None:
+    def append(self, realm: Realm, acks: Iterable[tuple[int, int, str]], kind: CaseKind = INCIDENT) -> None:
         """`acks`: (partition, offset, command id). With the operating system when this returns; OSError if it can't be."""
-        index = REALMS.index(realm)
+        index = REALMS.index(realm) | KINDS.index(kind) << 4
         data = b"".join([RECORD.pack(index, p, o, bytes.fromhex(c.replace("-", ""))) for p, o, c in acks])
         written = os.write(self._file, data)
         if written != len(data):
@@ -56,10 +59,11 @@ class AckReader:
 
     def __iter__(self) -> Iterator[Ack]:
         """In the order of writing within a file; a torn record at a file's end is left out."""
-        for path in sorted(self._directory.glob("*.bin"), key=lambda p: int(p.stem)):
+        for path in sorted(self._directory.glob("**/*.bin"), key=lambda p: int(p.stem)):
+            log = "" if path.parent == self._directory else path.parent.name
             with path.open("rb") as file:
                 torn = 0
                 while not torn and (block := file.read(RECORD.size * 4096)):
                     torn = len(block) % RECORD.size
-                    for realm, partition, offset, command_id in RECORD.iter_unpack(block[: len(block) - torn]):
-                        yield Ack(REALMS[realm], partition, offset, str(uuid.UUID(bytes=command_id)))
+                    for world, partition, offset, command_id in RECORD.iter_unpack(block[: len(block) - torn]):
+                        yield Ack(REALMS[world & 15], partition, offset, str(uuid.UUID(bytes=command_id)), KINDS[world >> 4], log)

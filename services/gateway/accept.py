@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.incident_command.event import IncidentCommand
-from schemas.codec import codec
+from schemas.codec import Codec, codec
 from schemas.realms import Realm
 from schemas.state.sealed.event import Sealed
-from schemas.topics import INCIDENT_COMMANDS, SEALED
+from schemas.topics import ALARM, DIVISION_HEADER, INCIDENT, SEALED, CaseKind
 from services.acks import AckWriter
 from services.adapters.keyfile import KeyFileError
 from services.gateway import metrics
@@ -21,8 +22,13 @@ from services.gateway.pending import PendingMemory
 from services.ports import Acked, Fate, Header, KeyVault, Producer, Record, Unavailable
 from services.sealing import seal
 
-COMMAND_CODEC = codec(IncidentCommand)
+INCIDENTS: Codec[IncidentCommand] = codec(IncidentCommand)
+ALARMS: Codec[AlarmCommand] = codec(AlarmCommand)
 SEALED_CODEC = codec(Sealed)
+
+
+ERASED = "erased"  # the case's personal data has been erased
+NOT_STORED = "not stored"  # it could not be sealed now, and an alarm does not wait for that
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -30,7 +36,7 @@ class Delivered(msgspec.Struct, frozen=True):
 
     accepted: Accepted
     fate: Fate
-    erased: bool = False  # its personal data was left out, because the case's personal data has been erased
+    left_out: str = ""  # why its personal data was: ERASED or NOT_STORED
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -39,7 +45,7 @@ class _Run(msgspec.Struct, frozen=True):
     accepted: Sequence[Accepted]
     ready: Sequence[Accepted]  # to be sent, in order
     failed: dict[int, Unavailable] = {}  # by index in accepted: their personal data could not be sealed
-    erased: set[int] = set()
+    left_out: dict[int, str] = {}  # by index in accepted, as in Delivered
 
 
 class Acceptor:
@@ -57,19 +63,21 @@ class Acceptor:
         return await (await self.enqueue(accepted, realm, trace))
 
     async def enqueue(self, accepted: Sequence[Accepted], realm: Realm, trace: str = "") -> Awaitable[list[Delivered]]:
-        """Returns when the commands stand in the send buffer in the order given (sealed data is acknowledged by then);
-        the awaitable answers one Delivered for each. `trace`: W3C traceparent."""
+        """Returns when the commands, all of one kind, stand in the send buffer in the order given (sealed data is acknowledged by
+        then); the awaitable answers one Delivered for each. `trace`: W3C traceparent."""
         began = time.perf_counter()
+        kind = ALARM if accepted and accepted[0].is_alarm else INCIDENT
         run = await self._seal(accepted, realm)
         records = [_command_record(a.command, realm, trace) for a in run.ready]
 
         def on_acked(pairs: Sequence[tuple[int, Acked]]) -> None:
-            self._ledger.append(realm, [(fate.partition, fate.offset, run.ready[index].command.command_id) for index, fate in pairs])
+            acks = [(fate.partition, fate.offset, run.ready[index].command.command_id) for index, fate in pairs]
+            self._ledger.append(realm, acks, kind)
 
-        sending = await self._producer.enqueue(INCIDENT_COMMANDS.in_realm(realm), records, on_acked)
-        return asyncio.create_task(self._finish(run, sending, began))  # a task: done also when the sender hangs up
+        sending = await self._producer.enqueue(kind.commands.in_realm(realm), records, on_acked)
+        return asyncio.create_task(self._finish(run, sending, began, kind))  # a task: done also when the sender hangs up
 
-    async def _finish(self, run: _Run, sending: Awaitable[list[Fate]], began: float) -> list[Delivered]:
+    async def _finish(self, run: _Run, sending: Awaitable[list[Fate]], began: float, kind: CaseKind) -> list[Delivered]:
         sent = list(zip(run.ready, await sending, strict=True))
         now = self._clock()
         promised = [item for item, fate in sent if isinstance(fate, Acked)]
@@ -77,7 +85,7 @@ class Acceptor:
             self._pending.remember(item, now)
         if promised:
             command = promised[0].command
-            metrics.ACCEPTED.labels(command.producer, INCIDENT_COMMANDS.in_realm(command.realm)).inc(len(promised))
+            metrics.ACCEPTED.labels(command.producer, kind.commands.in_realm(command.realm)).inc(len(promised))
             metrics.ACK_SECONDS.observe(time.perf_counter() - began)
             metrics.PENDING.set(len(self._pending))
         left = iter(sent)
@@ -86,30 +94,37 @@ class Acceptor:
             if index in run.failed:
                 done.append(Delivered(item, run.failed[index]))
             else:
-                done.append(Delivered(*next(left), index in run.erased))
+                done.append(Delivered(*next(left), run.left_out.get(index, "")))
         return done
 
     async def _seal(self, accepted: Sequence[Accepted], realm: Realm) -> _Run:
-        """Personal data sealed and acknowledged, so that no command ever points at a sealed record that is not there."""
+        """Personal data sealed and acknowledged, so that no command ever points at a sealed record that is not there. A command whose
+        data can't be sealed fails, but an alarm goes without."""
         personal = [index for index, a in enumerate(accepted) if a.personal]
         if not personal:
             return _Run(accepted, accepted)
         try:
-            keys = await self._vault.ensure([accepted[index].command.case_id for index in personal])
+            keys = await self._vault.ensure([accepted[index].key_name for index in personal])
         except KeyFileError as error:
-            failed = {index: Unavailable(str(error)) for index in personal}
-            return _Run(accepted, [a for index, a in enumerate(accepted) if index not in failed], failed)
+            return _run(accepted, {index: Unavailable(str(error)) for index in personal}, set())
         now = self._clock()
         sealing: dict[int, Record] = {}
         for index in personal:
-            key = keys[accepted[index].command.case_id]
+            key = keys[accepted[index].key_name]
             if key is not None:
                 sealing[index] = _sealed_record(accepted[index], key, now)
         erased = set(personal) - sealing.keys()
         fates = await self._producer.send(SEALED.in_realm(realm), list(sealing.values()))
         failed = {index: fate for index, fate in zip(sealing, fates, strict=True) if isinstance(fate, Unavailable)}
-        ready = [_without_seal(a) if index in erased else a for index, a in enumerate(accepted) if index not in failed]
-        return _Run(accepted, ready, failed, erased)
+        return _run(accepted, failed, erased)
+
+
+def _run(accepted: Sequence[Accepted], unsealed: dict[int, Unavailable], erased: set[int]) -> _Run:
+    """`unsealed`, `erased`: indices of those whose personal data is not in Kafka."""
+    failed = {index: fate for index, fate in unsealed.items() if not accepted[index].is_alarm}
+    left_out = dict.fromkeys(unsealed.keys() - failed.keys(), NOT_STORED) | dict.fromkeys(erased, ERASED)
+    ready = [_without_seal(a) if index in left_out else a for index, a in enumerate(accepted) if index not in failed]
+    return _Run(accepted, ready, failed, left_out)
 
 
 def _without_seal(accepted: Accepted) -> Accepted:
@@ -123,10 +138,14 @@ def headers(type_name: str, id: str, source: str, trace: str = "") -> list[Heade
     return [*found, ("traceparent", trace.encode())] if trace else found
 
 
-def _command_record(command: IncidentCommand, realm: Realm, trace: str) -> Record:
+def _command_record(command: IncidentCommand | AlarmCommand, realm: Realm, trace: str) -> Record:
     timestamp = command.occurred_at if realm.time_source == "log" else None
-    marks = headers(COMMAND_CODEC.name, command.command_id, command.producer, trace)
-    return Record(command.case_id.encode(), COMMAND_CODEC.encode(command), marks, timestamp)
+    if isinstance(command, AlarmCommand):
+        value, name, more = ALARMS.encode(command), ALARMS.name, [(DIVISION_HEADER, command.division.encode())]
+    else:
+        value, name, more = INCIDENTS.encode(command), INCIDENTS.name, []
+    marks = headers(name, command.command_id, command.producer, trace)
+    return Record(command.case_id.encode(), value, marks + more, timestamp)
 
 
 def _sealed_record(accepted: Accepted, key: bytes, now: int) -> Record:

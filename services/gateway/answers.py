@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from schemas.realms import Realm
 from services.gateway.accept import Delivered
+from services.gateway.pending import Pending
 from services.gateway.problems import Problem, unavailable
 from services.ports import Unavailable
 
@@ -24,7 +25,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
     event_id: str
     status_url: str
     case_number: str = ""
-    personal_data: str = ""  # "erased": reporter, note and address were left out, the case's personal data has been erased
+    personal_data: str = ""  # reporter, note and address were left out: "erased", as the case's were before, or "not stored" (an alarm's)
 
 
 class LineAnswer(msgspec.Struct, omit_defaults=True):
@@ -48,8 +49,8 @@ class LineProblem(msgspec.Struct):
     problem: dict[str, Any]
 
 
-def status_url(case_id: str, command_id: str, realm: Realm | str, *, of_case: bool) -> str:
-    path = f"/v1/cases/{case_id}" if of_case else f"/v1/commands/{command_id}"
+def status_url(case_id: str, command_id: str, realm: Realm | str, *, of_case: bool, is_alarm: bool = False) -> str:
+    path = f"/v1/{'alarms' if is_alarm else 'cases'}/{case_id}" if of_case else f"/v1/commands/{command_id}"
     return path if realm == Realm.LIVE else f"{path}?realm={realm}"
 
 
@@ -59,6 +60,20 @@ def single(delivered: Delivered) -> Response:
         raise unavailable(delivered.fate.detail)
     answer = Answer(*_fields(delivered))
     return Response(msgspec.json.encode(answer), ACCEPTED, {"Location": answer.status_url}, "application/json")
+
+
+def pending_answer(pending: Pending) -> Response:
+    """202 for who reads right after their own 202."""
+    fields = {
+        "status": "accepted, pending",
+        "case_id": pending.case_id,
+        "case_number": pending.case_number,
+        "command_id": pending.command_id,
+        "division": pending.division,
+        "accepted_at": pending.accepted_at,
+    }
+    headers = {"Retry-After": "1", "Cache-Control": "no-store"}
+    return Response(msgspec.json.encode(fields), ACCEPTED, headers, "application/json")
 
 
 def line_of(number: int, delivered: Delivered) -> LineAnswer | LineProblem:
@@ -75,5 +90,5 @@ def _fields(delivered: Delivered) -> tuple[str, str, str, str, str, str]:
     accepted = delivered.accepted
     command = accepted.command
     of_case = bool(accepted.case_number)
-    url = status_url(command.case_id, command.command_id, command.realm, of_case=of_case)
-    return command.case_id, command.command_id, accepted.event_id, url, accepted.case_number, "erased" if delivered.erased else ""
+    url = status_url(command.case_id, command.command_id, command.realm, of_case=of_case, is_alarm=accepted.is_alarm)
+    return command.case_id, command.command_id, accepted.event_id, url, accepted.case_number, delivered.left_out

@@ -63,6 +63,34 @@ class Incident(Body):
     note: Text | None = None
 
 
+class Alarm(Body):
+    """A press. Only what makes it unreadable refuses it: a class, division or time that can't be right is set right and noted."""
+
+    class_: Annotated[str, Meta(max_length=20, description="life, safety, medical, service or unclear")] = msgspec.field(
+        default="unclear", name="class"
+    )
+    division: Annotated[str, Meta(max_length=12, description="of the place; the sender's own division without it")] | None = None
+    occurred_at: Time | None = None
+    event_id: Annotated[Id, Meta(description="makes a repeat of the same press harmless; the header Idempotency-Key too")] | None = None
+    device: Annotated[Id, Meta(description="the terminal; its presses are one alarm while that is open")] | None = None
+    person: Annotated[Id, Meta(description="the sender's own number of the protected person; a pseudonym is kept of it")] | None = None
+    external_id: Annotated[Id, Meta(description="the sender's own number of the matter, where there is no device and no person")] | None = (
+        None
+    )
+    place: Place | None = None
+    reporter: Annotated[Reporter, Meta(description="the protected person, or who called")] | None = None
+    note: Text | None = None
+
+
+class AlarmCommand(Body):
+    """What a responder or desk does about an alarm. The command's name stands in the path."""
+
+    event_id: Annotated[Id, Meta(description="makes a repeat harmless; the header Idempotency-Key does the same")] | None = None
+    expected_seq: Annotated[Version, Meta(description="case_seq last seen; refused as stale if the alarm moved on")] | None = None
+    reason: Annotated[Code, Meta(description="required to close")] | None = None
+    note: Text | None = None
+
+
 class Command(Body):
     """What a desk asks of a case. The command's name stands in the path."""
 

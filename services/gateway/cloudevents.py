@@ -20,7 +20,6 @@ BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
 TYPES = ("liandong.incident", "liandong.fact", "liandong.command")
 
 
-
 class Envelope(msgspec.Struct, kw_only=True):
     """The context attributes that we use."""
 

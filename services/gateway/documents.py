@@ -11,7 +11,16 @@ from fastapi.openapi.utils import get_openapi
 from services.gateway import bodies
 from services.gateway.cloudevents import BATCH_MEDIA_TYPE, MEDIA_TYPE, Envelope
 
-SHAPES = (bodies.Incident, bodies.Command, bodies.IncidentLine, bodies.FactLine, bodies.CommandLine, Envelope)
+SHAPES = (
+    bodies.Incident,
+    bodies.Command,
+    bodies.Alarm,
+    bodies.AlarmCommand,
+    bodies.IncidentLine,
+    bodies.FactLine,
+    bodies.CommandLine,
+    Envelope,
+)
 TEMPLATE = "#/components/schemas/{name}"
 
 
@@ -44,6 +53,8 @@ def _body(content: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 INCIDENT = _body({"application/json": _ref("Incident")})
 COMMAND = _body({"application/json": _ref("Command")})
+ALARM = _body({"application/json": _ref("Alarm")})
+ALARM_COMMAND = _body({"application/json": _ref("AlarmCommand")})
 BATCH = _body({"application/x-ndjson": {"oneOf": [_ref("IncidentLine"), _ref("FactLine"), _ref("CommandLine")]}})
 CLOUDEVENTS = _body({MEDIA_TYPE: _ref("Envelope"), BATCH_MEDIA_TYPE: {"type": "array", "items": _ref("Envelope")}})
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from schemas import bounds, divisions, event_types, geohash, ids
+from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind, Principal
@@ -39,11 +40,21 @@ class Context:
 class Accepted(msgspec.Struct):
     """A command ready to be sealed and sent, and what the sender is told."""
 
-    command: IncidentCommand
+    command: IncidentCommand | AlarmCommand
     event_id: str
     case_number: str = ""  # "" for a desk's command
     division: str = ""  # of the matter, where the gateway knows it
     personal: bytes = b""  # JSON to be sealed; empty: none
+
+    @property
+    def is_alarm(self) -> bool:
+        return isinstance(self.command, AlarmCommand)
+
+    @property
+    def key_name(self) -> str:
+        """Under which the vault keeps the key of `personal`. An alarm line lives for years: each press has a key of its own, so that
+        erasing what one press said leaves the next one its name and address."""
+        return self.command.sealed_ref if self.is_alarm else self.command.case_id
 
 
 def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bool = False) -> Accepted:
@@ -59,7 +70,7 @@ def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bo
     event_id = body.event_id or key
     if fact:
         _check_fact(body, event_id, errors)
-    cell = _cell(body.place, errors)
+    cell = cell_of(body.place, errors)
     if errors:
         raise Invalid(*errors)
 
@@ -69,7 +80,7 @@ def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bo
     command_key = event_id or f"{body.external_id}:{version}"
     case_id = ids.case_id(realm, principal.id, body.external_id or event_id)
     command_id = ids.command_id(realm, principal.id, command_key)
-    personal = _personal(body)
+    personal = personal_of(body)
     command = IncidentCommand(
         command_id=command_id,
         case_id=case_id,
@@ -115,7 +126,7 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
     principal, realm = context.principal, context.realm
     if name not in COMMANDS:
         errors.append(InvalidPayload(Reason.BAD_VALUE, f"{name[:40]!r} is none of {', '.join(COMMANDS)}", "/name"))
-    case_id = _uuid(case_id, errors)
+    case_id = uuid_of(case_id, errors)
     if body.type is not None:
         _type(body.type, errors)
     if not principal.may_command(division or principal.division):
@@ -210,7 +221,7 @@ def _check_fact(body: bodies.Incident, event_id: str, errors: list[InvalidPayloa
         errors.append(InvalidPayload(Reason.BAD_VALUE, "a fact says its source_version, or brings an event_id", "/source_version"))
 
 
-def _cell(place: bodies.Place | None, errors: list[InvalidPayload]) -> str:
+def cell_of(place: bodies.Place | None, errors: list[InvalidPayload]) -> str:
     if place is None:
         return ""
     if place.crs is not None and place.crs.upper() not in DATUMS:
@@ -224,15 +235,16 @@ def _cell(place: bodies.Place | None, errors: list[InvalidPayload]) -> str:
     return geohash.cell(place.lon, place.lat)
 
 
-def _personal(body: bodies.Incident) -> bytes:
+def personal_of(body: bodies.Incident | bodies.Alarm) -> bytes:
     """Persons and free text, as one canonical JSON object: a repeat seals to the same bytes."""
-    if body.reporter is None and body.note is None and (body.place is None or body.place.address is None):
-        return b""
     parts: dict[str, Any] = {"reporter": body.reporter, "note": body.note, "address": body.place.address if body.place else None}
-    return msgspec.json.encode({name: part for name, part in parts.items() if part is not None}, order="sorted")
+    if isinstance(body, bodies.Alarm):
+        parts["person"] = body.person
+    given = {name: part for name, part in parts.items() if part is not None}
+    return msgspec.json.encode(given, order="sorted") if given else b""
 
 
-def _uuid(text: str, errors: list[InvalidPayload]) -> str:
+def uuid_of(text: str, errors: list[InvalidPayload]) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:

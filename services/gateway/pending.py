@@ -22,6 +22,7 @@ class Pending(msgspec.Struct, frozen=True, gc=False):
     division: str  # of the matter; "" where the gateway does not know it
     producer: str
     accepted_at: int  # UTC milliseconds
+    is_alarm: bool = False
 
 
 class PendingMemory:
@@ -39,8 +40,9 @@ class PendingMemory:
     def remember(self, accepted: Accepted, now: int) -> None:
         command = accepted.command
         entry = Pending(
-            command.case_id, command.command_id, accepted.case_number, command.realm, accepted.division, command.producer, now
-        )
+            command.case_id, command.command_id, accepted.case_number, command.realm, accepted.division, command.producer, now,
+            accepted.is_alarm,
+        )  # fmt: skip
         if len(self._young.commands) >= self._half:
             self._old, self._young = self._young, _Generation()
         self._young.commands[entry.command_id] = entry
@@ -52,11 +54,19 @@ class PendingMemory:
         return self._fresh(self._young.commands.get(command_id) or self._old.commands.get(command_id))
 
     def case(self, case: str) -> Pending | None:
-        """`case`: case id or case number. Only cases whose capture or observation went through here."""
-        return self._fresh(self._young.cases.get(case) or self._old.cases.get(case))
+        """`case`: case id or case number of an incident. Only cases whose capture or observation went through here."""
+        return self._of(case, is_alarm=False)
+
+    def alarm(self, case: str) -> Pending | None:
+        """`case`: case id or case number of an alarm that was pressed through here."""
+        return self._of(case, is_alarm=True)
 
     def __len__(self) -> int:
         return len(self._young.commands) + len(self._old.commands)
+
+    def _of(self, case: str, *, is_alarm: bool) -> Pending | None:
+        entry = self._fresh(self._young.cases.get(case) or self._old.cases.get(case))
+        return entry if entry is not None and entry.is_alarm == is_alarm else None
 
     def _fresh(self, entry: Pending | None) -> Pending | None:
         return entry if entry is not None and self._clock() - entry.accepted_at < KEEP_MS else None

@@ -13,12 +13,11 @@ from starlette.responses import Response
 from schemas.bounds import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from schemas.ids import is_case_number
 from services.gateway import bodies, cloudevents, decoding, intake
-from services.gateway.answers import single
+from services.gateway.answers import pending_answer, single
 from services.gateway.batch import Batch, chunks
 from services.gateway.documents import BATCH, CLOUDEVENTS, COMMAND, INCIDENT
 from services.gateway.intake import Context
 from services.gateway.parts import Parts, idempotency_key, read_body, trace_of
-from services.gateway.pending import Pending
 from services.gateway.problems import Problem, forbidden, not_found, too_large
 from services.gateway.reads import fields_of, relayed, segment
 
@@ -152,7 +151,7 @@ def _reads(router: APIRouter, parts: Parts) -> None:
         readable = pending is not None and pending.realm == context.realm
         if pending is None or not readable or not context.principal.may_read_case(pending.division, pending.producer):
             raise not_found("case")
-        return _pending_answer(pending)
+        return pending_answer(pending)
 
     @router.get("/v1/cases/{case}/timeline", summary="What happened to a case")
     async def get_timeline(case: str, request: Request) -> Response:
@@ -180,18 +179,3 @@ def _reads(router: APIRouter, parts: Parts) -> None:
     async def get_work(division: str, level: str, request: Request) -> Response:
         parts.context(request)
         return relayed(await parts.reads.forward(request, f"/v1/desks/{segment(division)}/{segment(level)}/work"))
-
-
-def _pending_answer(pending: Pending) -> Response:
-    fields = {
-        "status": "accepted, pending",
-        "case_id": pending.case_id,
-        "case_number": pending.case_number,
-        "command_id": pending.command_id,
-        "division": pending.division,
-        "accepted_at": pending.accepted_at,
-    }
-    headers = {"Retry-After": "1", "Cache-Control": "no-store"}
-    return Response(msgspec.json.encode(fields), HTTPStatus.ACCEPTED.value, headers, "application/json")
-
-

@@ -9,6 +9,7 @@ import pytest
 
 from schemas import ids
 from schemas.realms import Realm
+from schemas.topics import KINDS
 from services.acks import RECORD, Ack, AckReader, AckWriter
 
 COMMANDS = [ids.command_id("live", "p", str(number)) for number in range(10_000)]
@@ -19,8 +20,9 @@ def test_what_is_appended_is_read_back_in_order_over_all_files(tmp_path: Path) -
     for start in (900, 1000):
         writer = AckWriter(tmp_path, start)
         for realm in Realm:
-            writer.append(realm, [(3, start + number, COMMANDS[number]) for number in range(5)])
-            expected += [Ack(realm, 3, start + number, COMMANDS[number]) for number in range(5)]
+            for kind in KINDS:
+                writer.append(realm, [(3, start + number, COMMANDS[number]) for number in range(5)], kind)
+                expected += [Ack(realm, 3, start + number, COMMANDS[number], kind) for number in range(5)]
         writer.close()
     assert list(AckReader(tmp_path)) == expected
 
