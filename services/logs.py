@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 SEALED_FIELDS = frozenset({"name", "phone", "reporter", "address", "note", "id_number", "key", "authorization", "plaintext"})
 """Fields that hold persons, free text or keys: their values never reach a log."""
+
+CHATTY = ("aiokafka", "kafka")
+"""Clients that say the same every 100 ms while a broker is away."""
+
+
+class Calm(logging.Filter):
+    """Lets a message of a chatty library pass `burst` times in `seconds`, then holds it back and says how often it was, in its next line."""
+
+    def __init__(self, burst: int = 3, seconds: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._burst, self._seconds, self._clock = burst, seconds, clock
+        self._windows: dict[tuple[str, Any], tuple[float, int]] = {}  # begin and count, by logger and text before its arguments
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.split(".", 1)[0] not in CHATTY or record.exc_info:
+            return True
+        now, key = self._clock(), (record.name, record.msg)
+        begin, count = self._windows.get(key, (now, 0))
+        if now - begin < self._seconds:
+            self._windows[key] = begin, count + 1
+            return count < self._burst
+        self._windows[key] = now, 1
+        if count > self._burst:
+            record.msg, record.args = f"{record.getMessage()} (said {count - self._burst} times more since)", None
+        return True
 
 
 def configure(process: str, level: int = logging.INFO) -> None:
@@ -31,6 +58,7 @@ def configure(process: str, level: int = logging.INFO) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(Calm())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -43,7 +71,7 @@ def configure(process: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("aiokafka", "kafka", "httpx", "httpcore", "uvicorn.access"):
+    for noisy in (*CHATTY, "httpx", "httpcore", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 
 

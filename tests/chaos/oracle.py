@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiokafka import ConsumerRecord
 
+from schemas.avro.dead_letter.event import DeadLetter
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.live_delta.event import LiveDelta
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tests.chaos.rig import Rig
 
 COMMANDS, EVENTS, OUTCOMES, DELTAS, CHANGELOG = "incident.commands", "incident.events", "outcomes", "live.deltas", "case-table-changelog"
+LETTERS = "dead.letters"
 Place = tuple[int, int]  # partition and offset
 
 
@@ -78,6 +80,7 @@ class Verdict:
     conflicts: int = 0  # copies of one record with different bytes
     states_wrong: int = 0
     states_against_events: int = 0  # a state that says other than the last event of its case
+    wrong_letters: int = 0  # unreadable commands without their one dead letter, or letters without such a command
     gaps: int = 0  # events of a case not numbered 1, 2, 3, …
     early_commits: int = 0  # a commit was seen above a command that had no outcome yet
     missing_facts: int = 0
@@ -98,6 +101,7 @@ class Verdict:
             "I1": once + self.conflicts + self.missing_facts + self.doubled_facts,
             "I4": self.states_wrong + self.states_against_events,
             "I6": self.gaps,
+            "I7": self.wrong_letters,
             "I8": self.early_commits,
             "I10": self.too_big,
         }
@@ -138,6 +142,7 @@ class Oracle:
         self._table: dict[bytes, bytes] = {}
         self._facts: dict[str, dict[int, Stored]] = {name: defaultdict(Stored) for name in (EVENTS, OUTCOMES, DELTAS)}
         self._commands: set[Place] = set()
+        self._poison: dict[Place, bytes] = {}  # unreadable commands that wait for their dead letter
 
     def look(self, deltas: bool = False) -> Verdict:
         """Reads what is new of every topic, at lag 0, and judges all so far."""
@@ -152,6 +157,7 @@ class Oracle:
             verdict.gaps += event.case_seq != (before.case_seq + 1 if before else 1)
             self._last[event.case_id] = event
             self._due.add(event.event_id)
+        self._judge_letters(verdict)
         self._judge_states(verdict)
         if deltas:
             self._judge_deltas(verdict)
@@ -195,7 +201,9 @@ class Oracle:
             try:
                 one = reader.decode(record.value)
             except InvalidPayload:
-                continue  # a poison record: the scenario that sent it says what must come of it
+                self._poison[record.partition, record.offset] = record.value
+                self._wanted[OUTCOMES, record.partition, record.offset].add(("dead", record.offset))
+                continue
             decision = decide(self._states.get(one.case_id), one, Source(record.topic, record.partition, record.offset), record.timestamp)
             if decision.state:
                 self._states[one.case_id] = decision.state
@@ -209,7 +217,7 @@ class Oracle:
         for src, record in kept:
             one = reader.decode(record.value)
             wanted = self._wanted.get((topic, src.partition, src.offset), set())
-            told = _facts(one, self._versions)
+            told = ("dead", src.offset) if kind is Outcome and one.outcome == "dead" else _facts(one, self._versions)
             if src.topic != COMMANDS:
                 pass  # another lane's outcome: its own test judges it, the tables must hold it all the same
             elif told in wanted:
@@ -223,6 +231,13 @@ class Oracle:
         setattr(verdict, f"unexpected_{name}", unexpected)
         setattr(verdict, f"missing_{name}", sum(len(left) for (where, _, _), left in self._wanted.items() if where == topic))
         return kept
+
+    def _judge_letters(self, verdict: Verdict) -> None:
+        for _, record in self._readers[LETTERS].keep(self._new(LETTERS)):
+            letter = codec(DeadLetter).decode(record.value)
+            if letter.topic == COMMANDS:
+                verdict.wrong_letters += self._poison.pop((letter.partition, letter.offset), None) != letter.value or not letter.reason
+        verdict.wrong_letters += len(self._poison)
 
     def _judge_deltas(self, verdict: Verdict) -> None:
         for _, record in self._readers[DELTAS].keep(self._new(DELTAS)):

@@ -166,6 +166,10 @@ class Rig:
             self._begin_keeping()
         return name + tag
 
+    def kept(self, key: str) -> bool:
+        """Whether it is started again when it ends."""
+        return key in self._kept
+
     def let_go(self, key: str, seconds: float = 30) -> int:
         """Stops a kept worker in good order, for good; answers its exit code."""
         with self._lock:
@@ -269,6 +273,16 @@ class Rig:
             else:
                 acked.append((answer.partition, answer.offset, one.command_id))
         self.ledger.note(*acked)
+
+    def poison(self, values: list[bytes]) -> None:
+        """Sends bytes to the commands topic that are no commands."""
+
+        async def send() -> None:
+            async with self.producer() as producer:
+                for number, value in enumerate(values):
+                    await producer.send_and_wait(COMMANDS, value, key=b"poison", partition=number % PARTITIONS)
+
+        asyncio.run(send())
 
     def load(self, per_second: float, first: int = 100_000) -> Load:
         """Steady load in the background till its `stop()`. `first`: number of its first case."""
