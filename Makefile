@@ -4,8 +4,12 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 DATA_DIR ?= .liandong
 PYTEST := $(BIN)/pytest
+HOURS ?= 1
+ifndef SEED
+SEED := $(shell date +%s)
+endif
 
-.PHONY: help run setup dev test test-fast lint bench lock clean
+.PHONY: help run setup dev test test-fast chaos soak lint bench lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -25,6 +29,12 @@ test: dev ## every test; needs no running platform
 
 test-fast: dev ## unit, property and contract tests: under two minutes
 	$(PYTEST) tests/unit tests/property tests/contract -m "not broker and not chaos and not browser and not docker" $(ARGS)
+
+chaos: dev ## every fault and every negative control; SEED=n repeats a run; writes tests/chaos/RESULTS.md
+	$(PYTEST) tests/chaos --write-results --seed $(SEED) $(ARGS)
+
+soak: dev ## faults by chance for HOURS=n; SEED=n repeats their order; writes tests/chaos/RESULTS.md
+	$(BIN)/python -m tests.chaos.soak --hours $(HOURS) --seed $(SEED) $(ARGS)
 
 lint: dev ## format, rules, types, import arrows
 	$(BIN)/ruff check schemas streams services tests deploy

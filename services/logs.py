@@ -18,7 +18,7 @@ CHATTY = ("aiokafka", "kafka")
 
 
 class Calm(logging.Filter):
-    """Lets a message of a chatty library pass `burst` times in `seconds`, then holds it back and says how often it was, in its next line."""
+    """Lets a message of a chatty library pass `burst` times in `seconds`, then holds it back; its next line says how often it was."""
 
     def __init__(self, burst: int = 3, seconds: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
