@@ -126,7 +126,9 @@ async def _send(bootstrap: str, letters: list[dict[str, Any]]) -> int:
     await producer.start()
     try:
         waiting = [
-            await producer.send(unlabelled(row["topic"]), _bytes(row["value"]), key=_bytes(row["key"]), headers=[("replayed", row["id"].encode())])
+            await producer.send(
+                unlabelled(row["topic"]), _bytes(row["value"]), key=_bytes(row["key"]), headers=[("replayed", row["id"].encode())]
+            )
             for row in letters
         ]
         await asyncio.gather(*waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +60,7 @@ class Bars:
     """Progress on standard error: bars on a terminal, a line each elsewhere."""
 
     def __init__(self) -> None:
+        self._began = time.monotonic()
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=self._console
@@ -67,11 +69,12 @@ class Bars:
             self._progress.start()
 
     def note(self, text: str) -> None:
-        self._console.print(text)
+        self._console.print(f"[{time.monotonic() - self._began:6.1f} s] {text}", markup=False)
 
     def bar(self, text: str, total: int) -> Callable[[int], None]:
         if not self._console.is_terminal:
-            self.note(f"{text}: {total:,} records")
+            if total:
+                self.note(f"{text}: {total:,} records")
             return lambda _: None
         task = self._progress.add_task(text, total=total)
         return lambda count: self._progress.advance(task, count)

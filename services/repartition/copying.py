@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaProducer
 from schemas.topics import LOG
 from services.adapters.murmur import partition_of
 from services.repartition import labels
-from services.repartition.logs import Reader, Span, reading
+from services.repartition.logs import Cluster, Reader, Span
 from services.repartition.topics import CannotRepartition, Held
+from services.sink.marks import COPIED
 from services.sink.marks import HEADER as SRC
 from streams.engine.failpoints import Failpoints
 
@@ -25,11 +26,11 @@ Seen = dict[tuple[int, int], int]  # (new partition, old partition) -> highest o
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """From one cluster to another: addresses, the old one's id, the new number of partitions."""
+    """From one cluster to another: both, the old one's id, the new number of partitions."""
 
-    old: str
+    old: Cluster
     log: str
-    new: str
+    new: Cluster
     partitions: int
 
     def target(self, key: bytes | None, partition: int) -> int:
@@ -69,17 +70,20 @@ class Account:
 
 async def copy(route: Route, held: Held, progress: Progress, failpoints: Failpoints) -> int:
     """Copies what the new topic has not yet; answers how many records were written."""
-    async with reading(route.old, held.name, held.partitions) as old, reading(route.new, held.name, route.partitions) as new:
-        seen = await _stable(route, held.name, new)
-        producer = AIOKafkaProducer(
-            bootstrap_servers=route.new, acks="all", enable_idempotence=True, max_batch_size=1_000_000, compression_type="lz4",
-            max_request_size=8_000_000, request_timeout_ms=60_000,
-        )  # fmt: skip
-        await producer.start()
-        try:
-            return await _copy(route, held.name, old, seen, producer, progress, failpoints)
-        finally:
-            await producer.stop()
+    old, new = Reader(route.old, held.name, held.partitions), Reader(route.new, held.name, route.partitions)
+    seen = await _stable(route, held.name, new)
+    span = await old.span()
+    if not span.records:
+        return 0
+    producer = AIOKafkaProducer(
+        bootstrap_servers=route.new.bootstrap, acks="all", enable_idempotence=True, max_batch_size=1_000_000, compression_type="lz4",
+        max_request_size=8_000_000, request_timeout_ms=60_000,
+    )  # fmt: skip
+    await producer.start()
+    try:
+        return await _copy(route, held.name, old.batches(span), seen, producer, progress, failpoints)
+    finally:
+        await producer.stop()
 
 
 async def _stable(route: Route, topic: str, new: Reader) -> Seen:
@@ -100,11 +104,17 @@ async def _stable(route: Route, topic: str, new: Reader) -> Seen:
 
 
 async def _copy(
-    route: Route, topic: str, old: Reader, seen: Seen, producer: AIOKafkaProducer, progress: Progress, failpoints: Failpoints
+    route: Route,
+    topic: str,
+    batches: AsyncIterator[tuple[int, Sequence[Any]]],
+    seen: Seen,
+    producer: AIOKafkaProducer,
+    progress: Progress,
+    failpoints: Failpoints,
 ) -> int:
     """Record by record in the order of each old partition; the next run of records only after this one is acknowledged."""
     written = 0
-    async for partition, records in old.batches(await old.span()):
+    async for partition, records in batches:
         runs: dict[int, list[Any]] = {}
         for record in records:
             target = route.target(record.key, partition)
@@ -143,16 +153,16 @@ def _batches(producer: AIOKafkaProducer, log: str, records: Sequence[Any]) -> li
 async def verify(route: Route, held: Held, progress: Progress) -> Account:
     """Reads both topics anew and compares them."""
     account = Account(held.name)
-    async with reading(route.old, held.name, held.partitions) as old, reading(route.new, held.name, route.partitions) as new:
-        before = await old.span()
-        await _sum_new(route, held, account, new, before, progress)
-        async for partition, records in old.batches(before):
-            for record in records:
-                account.read += 1
-                place = (partition, record.offset)
-                account.hash_old = (account.hash_old + _print(place, record, record.value, _plain(record.headers))) % WRAP
-            progress(len(records))
-        account.grown = sum((await old.span()).ends.values()) - sum(before.ends.values())
+    old, new = Reader(route.old, held.name, held.partitions), Reader(route.new, held.name, route.partitions)
+    before = await old.span()
+    await _sum_new(route, held, account, new, before, progress)
+    async for partition, records in old.batches(before):
+        for record in records:
+            account.read += 1
+            place = (partition, record.offset)
+            account.hash_old = (account.hash_old + _print(place, record, record.value, _plain(record.headers))) % WRAP
+        progress(len(records))
+    account.grown = sum((await old.span()).ends.values()) - sum(before.ends.values())
     return account
 
 
@@ -183,10 +193,10 @@ async def _sum_new(route: Route, held: Held, account: Account, new: Reader, befo
 def restored_headers(headers: labels.Headers, log: str) -> list[tuple[str, bytes]]:
     """The headers as they were before `labels.copied_headers`, sorted."""
     mine = dict(headers)
-    first = mine.get(labels.ORIGIN) == mine[labels.COPIED]
+    first = mine.get(labels.ORIGIN) == mine[COPIED]
     if not first:  # it was a copy already: its mark and its place of copying were of that copying
-        return _plain([(n, v) for n, v in headers if n not in (SRC, labels.COPIED)])
-    kept = [(name, value) for name, value in headers if name not in labels.OURS and (name, value) != (SRC, mine[labels.COPIED] + b":0")]
+        return _plain([(n, v) for n, v in headers if n not in (SRC, COPIED)])
+    kept = [(name, value) for name, value in headers if name not in labels.OURS and (name, value) != (SRC, mine[COPIED] + b":0")]
     if labels.SRC_BEFORE in mine:
         kept.append((SRC, mine[labels.SRC_BEFORE].removeprefix(f"{log}{LOG}".encode())))
     return sorted(kept)
@@ -194,8 +204,8 @@ def restored_headers(headers: labels.Headers, log: str) -> list[tuple[str, bytes
 
 def _plain(headers: labels.Headers) -> list[tuple[str, bytes]]:
     """Sorted; of a copy without what each copying writes anew."""
-    again = any(name == labels.COPIED for name, _ in headers)
-    return sorted((n, v) for n, v in headers if not (again and n in (SRC, labels.COPIED)))
+    again = any(name == COPIED for name, _ in headers)
+    return sorted((n, v) for n, v in headers if not (again and n in (SRC, COPIED)))
 
 
 def _print(place: tuple[int, int], record: Any, value: bytes | None, headers: list[tuple[str, bytes]]) -> int:

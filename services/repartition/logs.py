@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +27,29 @@ class Span:
         return sum(self.ends[p] - self.begins[p] for p in self.ends)
 
 
-class Reader:
-    """One topic of one cluster, by a consumer without a group."""
+class Cluster:
+    """One Kafka cluster and a consumer without a group, for the time of a move; topics are read one after the other."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, partitions: int) -> None:
-        self._consumer = consumer
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self.consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="none", max_partition_fetch_bytes=4 << 20,
+            fetch_max_wait_ms=50,
+        )  # fmt: skip
+
+    async def __aenter__(self) -> Cluster:
+        await self.consumer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.consumer.stop()
+
+
+class Reader:
+    """One topic of one cluster."""
+
+    def __init__(self, cluster: Cluster, topic: str, partitions: int) -> None:
+        self._consumer = cluster.consumer
         self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
 
     async def span(self) -> Span:
@@ -62,16 +79,3 @@ class Reader:
                 last = time.monotonic()
             elif time.monotonic() - last > STILL_SECONDS:
                 raise CannotRepartition(f"nothing was read for {STILL_SECONDS:g} s: {sorted(left)}")
-
-
-@asynccontextmanager
-async def reading(bootstrap: str, topic: str, partitions: int) -> AsyncIterator[Reader]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="none", max_partition_fetch_bytes=4 << 20,
-        fetch_max_wait_ms=50,
-    )  # fmt: skip
-    await consumer.start()
-    try:
-        yield Reader(consumer, topic, partitions)
-    finally:
-        await consumer.stop()

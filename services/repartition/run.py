@@ -19,7 +19,7 @@ from services.embedded.state import clean_up, created_at, read_state, take_lock
 from services.process import write_private
 from services.repartition import carrying, copying, tables, topics
 from services.repartition.copying import Account, Route
-from services.repartition.logs import reading
+from services.repartition.logs import Cluster, Reader
 from services.repartition.tables import TableAccount
 from services.repartition.topics import CannotRepartition, Held
 from services.repartition.waiting import Group, alive, groups, members, waiting
@@ -107,7 +107,7 @@ class _Move:
 
     async def run(self) -> dict[str, Any]:
         began = time.monotonic()
-        order, tell = self._order, self._tell
+        order = self._order
         log, target = await cluster_id_at(self._old), await cluster_id_at(self._new)
         if not log or not target:
             raise CannotRepartition(f"no Kafka cluster answers at {self._new if log else self._old}.")
@@ -115,15 +115,20 @@ class _Move:
             raise CannotRepartition("both clusters are the same one.")
         if self._note.setdefault("from", log) != log or self._note["partitions"] != order.partitions:
             raise CannotRepartition(f"{order.new} was begun from cluster {self._note['from']}: take an empty directory.")
+        async with Cluster(self._old) as old, Cluster(self._new) as new:
+            account = await self._moved(Route(old, log, new, order.partitions), target)
+        return account | {"seconds": round(time.monotonic() - began, 1)}
+
+    async def _moved(self, route: Route, target: str) -> dict[str, Any]:
+        order, tell, log = self._order, self._tell, route.log
         held, not_ours = await topics.held_topics(self._old)
         if not held:
             raise CannotRepartition("the old cluster has none of our topics.")
         readers = groups(held)
-        waits = [f"{name} has members" for name in await members(self._old, readers)] or await waiting(self._old, readers)
+        waits = [f"{name} has members" for name in await members(self._old, readers)] or await waiting(route.old, readers)
         if waits:
             raise CannotRepartition("something still waits; start the old platform, let it finish, stop it:\n  " + "\n  ".join(waits))
         _write_note(order, self._note)
-        route = Route(self._old, log, self._new, order.partitions)
         tell.note(f"{len(held)} topics to {order.partitions} partitions")
         await topics.create(self._new, held, order.partitions, order.copies)
         accounts = await self._records(route, [h for h in held if not h.topic.compacted])
@@ -137,7 +142,7 @@ class _Move:
             account |= {"tables": [t.shown() for t in moved], "equal": all(t.equal for t in moved)}
         if account["equal"]:
             await self._finish(held, readers, accounts, log, account)
-        return account | {"seconds": round(time.monotonic() - began, 1)}
+        return account
 
     async def _records(self, route: Route, held: list[Held]) -> dict[str, Account]:
         """Copies, then reads everything again on both sides and compares."""
@@ -152,9 +157,8 @@ class _Move:
             accounts[one.name].written = written[one.name]
         return accounts
 
-    async def _size(self, bootstrap: str, held: Held) -> int:
-        async with reading(bootstrap, held.name, held.partitions) as reader:
-            return (await reader.span()).records
+    async def _size(self, cluster: Cluster, held: Held) -> int:
+        return (await Reader(cluster, held.name, held.partitions).span()).records
 
     async def _tables(self, route: Route, held: list[Held], readers: list[Group], accounts: Mapping[str, Account]) -> list[TableAccount]:
         moved = []

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from services.adapters.murmur import partition_of
 from services.repartition.copying import Account, Route
-from services.repartition.logs import reading
+from services.repartition.logs import Cluster, Reader
 from services.repartition.topics import CannotRepartition, Held
 from streams.engine.runner import LOOSE, MARK
 from streams.engine.table import apply
@@ -41,14 +41,14 @@ class TableAccount:
         return {name: getattr(self, name) for name in self.__slots__} | {"equal": self.equal}
 
 
-async def winners(bootstrap: str, topic: str, partitions: int) -> dict[int, Values]:
+async def winners(cluster: Cluster, topic: str, partitions: int) -> dict[int, Values]:
     """The table as a worker would restore it, by partition."""
     parts: dict[int, Values] = {partition: {} for partition in range(partitions)}
     losers: dict[int, set[bytes]] = {partition: set() for partition in range(partitions)}
-    async with reading(bootstrap, topic, partitions) as reader:
-        async for partition, records in reader.batches(await reader.span()):
-            for record in records:
-                apply(parts[partition], losers[partition], record.key, record.value)
+    reader = Reader(cluster, topic, partitions)
+    async for partition, records in reader.batches(await reader.span()):
+        for record in records:
+            apply(parts[partition], losers[partition], record.key, record.value)
     return parts
 
 
@@ -97,10 +97,10 @@ def _marks(route: Route, partition: int, inputs: Sequence[Account], sources: Seq
 async def write(route: Route, held: Held, plan: Mapping[int, Values]) -> int:
     """Writes what the new topic has not yet; answers how many. What is there must be the beginning of the plan."""
     there: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
-    async with reading(route.new, held.name, route.partitions) as reader:
-        async for partition, records in reader.batches(await reader.span()):
-            there[partition] += [(record.key, record.value) for record in records]
-    producer = AIOKafkaProducer(bootstrap_servers=route.new, acks="all", enable_idempotence=True, max_request_size=8_000_000)
+    reader = Reader(route.new, held.name, route.partitions)
+    async for partition, records in reader.batches(await reader.span()):
+        there[partition] += [(record.key, record.value) for record in records]
+    producer = AIOKafkaProducer(bootstrap_servers=route.new.bootstrap, acks="all", enable_idempotence=True, max_request_size=8_000_000)
     await producer.start()
     written = 0
     try:

@@ -15,10 +15,11 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from schemas import registry
 from schemas.realms import REALMS, Realm
 from services.embedded.state import read_state, still_ours
-from services.repartition.logs import reading
+from services.repartition.logs import Cluster, Reader, Span
 from services.repartition.topics import Held, admin_of
 from services.settings import Settings
 from services.sink import intent
+from services.sink.intent import Intent
 from services.sink.plan import Planner
 from services.sink.streams import STREAMS, Stream
 from streams.agents import LANES, Lane
@@ -90,15 +91,15 @@ async def members(bootstrap: str, wanted: Iterable[Group]) -> list[str]:
         await admin.close()
 
 
-async def waiting(bootstrap: str, wanted: Iterable[Group]) -> list[str]:
+async def waiting(cluster: Cluster, wanted: Iterable[Group]) -> list[str]:
     """What waits, in words; empty when nothing does."""
-    admin = await admin_of(bootstrap)
+    admin = await admin_of(cluster.bootstrap)
     try:
         lines = []
         for group in wanted:
             committed = await _committed(admin, group.name)
             for held in group.topics:
-                count = await _behind(bootstrap, group, held, committed)
+                count = await _behind(cluster, group, held, committed)
                 if count:
                     lines.append(f"{group.name}: {count} records of {held.name}")
         return lines
@@ -114,28 +115,37 @@ async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[Any, Any]:
     return found
 
 
-async def _behind(bootstrap: str, group: Group, held: Held, committed: dict[Any, Any]) -> int:
-    """Records of a topic that the group has not committed. The sink commits only blocks with rows, so what it has passed over (repeats,
-    unreadable records) at an end is judged by its own planner."""
-    async with reading(bootstrap, held.name, held.partitions) as reader:
-        span = await reader.span()
-        starts = dict(span.begins)
-        marks = {}
-        for partition, begin in span.begins.items():
-            meta = committed.get(TopicPartition(held.name, partition))
-            if meta is not None and meta.offset >= 0:
-                starts[partition] = max(meta.offset, begin)
-                share = intent.decode(meta.offset, meta.metadata) if group.stream else None
-                if share and share.start == share.end:
-                    marks[held.name, partition] = dict(share.after or {})
-        behind = {p: span.ends[p] - at for p, at in starts.items() if span.ends[p] > at}
-        if not behind or group.stream is None:
-            return sum(behind.values())
-        schemas = [v.id for v in registry.versions() if v.name == group.stream.type]
-        planner = Planner({(held.name, p): at for p, at in starts.items()}, marks, schemas, group.stream.marked)
-        async for partition, records in reader.batches(type(span)(starts, span.ends)):
-            planner.add((held.name, partition), records, 0.0)
-        rows = 0
-        while planner.waiting:
-            rows += len(planner.cut(1 << 60).rows)
-        return rows
+async def _behind(cluster: Cluster, group: Group, held: Held, committed: dict[Any, Any]) -> int:
+    """Records of a topic that the group has not done with. The sink commits only blocks with rows, so what it has passed over at an end
+    (repeats, unreadable records) is judged by its own planner."""
+    reader = Reader(cluster, held.name, held.partitions)
+    span = await reader.span()
+    starts, marks = dict(span.begins), {}
+    for partition, begin in span.begins.items():
+        meta = committed.get(TopicPartition(held.name, partition))
+        if meta is not None and meta.offset >= 0:
+            starts[partition] = max(meta.offset, begin)
+    if group.stream:
+        for partition, share in _done(held, committed).items():
+            starts[partition] = max(share.end, starts[partition])
+            marks[held.name, partition] = dict(share.after or {})
+    behind = {p: span.ends[p] - at for p, at in starts.items() if span.ends[p] > at}
+    if not behind or group.stream is None:
+        return sum(behind.values())
+    schemas = [v.id for v in registry.versions() if v.name == group.stream.type]
+    planner = Planner({(held.name, p): at for p, at in starts.items()}, marks, schemas, group.stream.marked)
+    async for partition, records in reader.batches(Span(starts, span.ends)):
+        planner.add((held.name, partition), records, 0.0)
+    rows = 0
+    while planner.waiting:
+        rows += len(planner.cut(1 << 60).rows)
+    return rows
+
+
+def _done(held: Held, committed: dict[Any, Any]) -> dict[int, Intent]:
+    """The sink's commits by partition, of blocks that are whole: closed ones, and those before its last."""
+    intents = {tp: found for tp, meta in committed.items() if (found := intent.decode(meta.offset, meta.metadata))}
+    last = max((share.block for share in intents.values()), default=0)
+    return {
+        tp.partition: share for tp, share in intents.items() if tp.topic == held.name and (share.block < last or share.start == share.end)
+    }
