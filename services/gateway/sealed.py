@@ -17,7 +17,7 @@ from schemas.avro.audit_entry.event import AuditEntry
 from schemas.codec import codec
 from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind
-from schemas.topics import AUDIT
+from schemas.topics import ALARM, AUDIT, INCIDENT
 from services.gateway.accept import headers
 from services.gateway.decoding import Invalid
 from services.gateway.intake import Context
@@ -46,6 +46,11 @@ class _SealedCase(msgspec.Struct):
     division: str
     holder_level: str
     sealed: list[_Ciphertext]
+    kind: str = INCIDENT.name
+
+    def key_name(self, one: _Ciphertext) -> str:
+        """As intake.Accepted.key_name: an alarm's presses have a key each."""
+        return one.sealed_id if self.kind == ALARM.name else self.case_id
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -63,11 +68,11 @@ def routes(parts: Parts) -> APIRouter:
         if not context.principal.may_read_sealed(found.division, found.holder_level):
             raise forbidden("only the handling desk reads personal data")
         await _audit(_entry("read_sealed", found.case_id, reason, context, next(numbers)), context, parts)
-        key = parts.vault.find(found.case_id)
-        if key is None and found.sealed:
-            raise Problem(HTTPStatus.GONE, "erased", "the personal data of this case has been erased")
         latest = {one.sealed_id: one for one in found.sealed}  # a repeated request sealed the same bytes again
-        records = [_opened(one, key or b"", found.case_id, context) for one in latest.values()]
+        keyed = [(one, parts.vault.find(found.key_name(one))) for one in latest.values()]
+        if keyed and not any(key for _, key in keyed):
+            raise Problem(HTTPStatus.GONE, "erased", "the personal data of this case has been erased")
+        records = [_opened(one, key, found.case_id, context) for one, key in keyed if key]
         return Response(msgspec.json.encode({"case_id": found.case_id, "records": records}), 200, PRIVATE, "application/json")
 
     @router.delete("/v1/cases/{case}/sealed", summary="Erase the persons and free text of a case, for ever")
@@ -82,7 +87,8 @@ def routes(parts: Parts) -> APIRouter:
         if not administers and not context.principal.may_read_sealed(found.division, found.holder_level):
             raise forbidden("only the handling desk or an administrator erases personal data")
         await _audit(_entry("erase", found.case_id, reason, context, next(numbers)), context, parts)
-        erased = await parts.vault.erase(found.case_id)
+        names = {found.case_id} if found.kind == INCIDENT.name else {found.key_name(one) for one in found.sealed}
+        erased = any([await parts.vault.erase(name) for name in sorted(names)])
         return Response(msgspec.json.encode({"case_id": found.case_id, "erased": erased}), 200, PRIVATE, "application/json")
 
     return router

@@ -35,10 +35,12 @@ EVENTS = Stream(
     "events", topics.INCIDENT_EVENTS, "incident_event", "incident_events",
     ("case_now", "incident_events_by_minute", "incident_events_by_hour"),
 )  # fmt: skip
+ALARM_EVENTS = Stream("alarm_events", topics.ALARM_EVENTS, "alarm_event", "alarm_events", ("alarm_now", "alarm_events_by_hour"))
+NOTIFICATIONS = Stream("notifications", topics.NOTIFICATIONS, "notification", "notifications")
 DELTAS = Stream("deltas", topics.LIVE_DELTAS, "live_delta", "live_deltas", ("state_totals", "flow_by_minute", "flow_by_hour", "openings"))
 OUTCOMES = Stream("outcomes", topics.OUTCOMES, "outcome", "outcomes", ("outcome_counts",))
 SEALED = Stream("sealed", topics.SEALED, "sealed", "sealed", marked=False)
 DEAD_LETTERS = Stream("dead_letters", topics.DEAD_LETTERS, "dead_letter", "dead_letters")
 AUDIT = Stream("audit", topics.AUDIT, "audit_entry", "audit", marked=False)
 
-STREAMS: tuple[Stream, ...] = (EVENTS, DELTAS, OUTCOMES, SEALED, DEAD_LETTERS, AUDIT)
+STREAMS: tuple[Stream, ...] = (EVENTS, ALARM_EVENTS, NOTIFICATIONS, DELTAS, OUTCOMES, SEALED, DEAD_LETTERS, AUDIT)

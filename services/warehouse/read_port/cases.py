@@ -20,15 +20,18 @@ from schemas.divisions import LEVELS, display_name
 from schemas.event_types import event_types
 from schemas.principals import Kind, Principal
 from schemas.realms import Realm
+from schemas.topics import ALARM, INCIDENT, CaseKind
 from services.warehouse.backend import Row
 from services.warehouse.read_port.ask import Questions
 from services.warehouse.read_port.scope import Gatekeeper, known, not_found, prefix_of
+from streams.domain.alarm.table import CLASS_NAMES, AlarmClass
 
 WAIT_SECONDS = 2.0
 POLL_SECONDS = 0.1
 PAGE = 50
 MAX_PAGE = 500
 FIRST = (0, 0, "")  # before every rank, time and id
+BY_ID = {INCIDENT: "case_by_id", ALARM: "alarm_by_id"}
 PLAIN_ID = re.compile(r"^[0-9A-Za-z_.-]{1,80}$")
 
 
@@ -51,6 +54,15 @@ def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
         if row["seq"] < min_seq:
             return {"status": "pending", "seq": row["seq"]}
         return _named(row)
+
+    @router.get("/v1/alarms/{case}")
+    async def read_alarm(case: str, request: Request) -> Any:
+        """An alarm by id or case number, as its last round stands."""
+        principal, realm = gate.who(request)
+        row = await find_case(questions, realm, case, ALARM)
+        if row is None or not principal.may_read_case(row["division"], row["producer"]):
+            raise not_found()
+        return row | {"class_name": CLASS_NAMES[AlarmClass(row["class"])], "division_name": _place(row["division"])}
 
     @router.get("/v1/cases/{case}/timeline")
     async def read_timeline(case: str, request: Request, after: int = 0, limit: int = PAGE) -> Any:
@@ -99,8 +111,8 @@ def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
     return router
 
 
-async def find_case(questions: Questions, realm: Realm, case: str) -> Row | None:
-    """By case id or case number; None when there is none."""
+async def find_case(questions: Questions, realm: Realm, case: str, kind: CaseKind = INCIDENT) -> Row | None:
+    """By case id or case number; None when there is none of this kind."""
     number = case.upper() if ids.is_case_number(case) else ""
     if number:
         low, high = _ids_of(number)
@@ -108,7 +120,7 @@ async def find_case(questions: Questions, realm: Realm, case: str) -> Row | None
         low = high = case
     else:
         return None
-    rows = await questions.ask("case_by_id", realm=realm.value, low=low, high=high, number=number)
+    rows = await questions.ask(BY_ID[kind], realm=realm.value, low=low, high=high, number=number)
     return rows[0] if rows else None
 
 
@@ -132,8 +144,11 @@ async def _seen(questions: Questions, realm: Realm, case: str, min_seq: int) -> 
 def _named(row: Row) -> Row:
     types = event_types()
     kind = types[row["type"]].name_zh if row["type"] in types else row["type"]
-    place = display_name(row["division"]) if known(row["division"]) else row["division"]
-    return row | {"type_name": kind, "division_name": place}
+    return row | {"type_name": kind, "division_name": _place(row["division"])}
+
+
+def _place(code: str) -> str:
+    return display_name(code) if known(code) else code
 
 
 def _work_item(row: Row) -> Row:
