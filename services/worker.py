@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import faust
 
+from services import identity
 from services.priority import yield_processor
 from services.process import Process
 from streams.agents import lane_of
@@ -20,7 +21,7 @@ def serve(process: Process) -> None:
 
 
 def settings_of(process: Process) -> WorkerSettings:
-    """The worker's settings, out of the platform's."""
+    """The worker's settings, out of the platform's. Takes the worker's seat for as long as the process lives."""
     settings = process.settings
     _, realm = lane_of(process.name)
     return WorkerSettings(
@@ -30,6 +31,7 @@ def settings_of(process: Process) -> WorkerSettings:
         departments=settings.department_list,
         data_dir=str(settings.data_dir),
         version=version("liandong"),
+        instance=identity.take(settings.data_dir / "faust", process.name) if settings.static_members else "",
         failpoints=process.failpoints,
     )
 

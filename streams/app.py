@@ -36,6 +36,7 @@ class WorkerSettings:
     departments: tuple[str, ...]
     data_dir: str
     version: str
+    instance: str = ""  # name within the group that a restart keeps: it comes back without a rebalance; "": another member each time
     session_seconds: float = 10.0
     commit_seconds: float = 0.25
     chunk_records: int = 1000
@@ -106,6 +107,8 @@ def build_app(
         topic_allow_declare=False,
         stream_wait_empty=True,
         stream_recovery_delay=0.0,
+        consumer_group_instance_id=settings.instance or None,
+        canonical_url=f"http://{settings.instance}" if settings.instance else None,  # the assignor's name of a member: kept with the place
         broker_commit_interval=settings.commit_seconds,
         broker_session_timeout=session,
         broker_heartbeat_interval=session / 5,

@@ -19,6 +19,10 @@ class Exit(IntEnum):
     FOREIGN_WRITE = 76  # somebody else wrote to a changelog partition of ours
     STANDSTILL = 77  # recovery, commits or lag did not move
     LOOP_BLOCKED = 78  # the event loop did not turn
+    OWNER_LOST = 79  # another warehouse process took the sink over
+    REPLACED = 82  # another process is in the group under the same name
+    CHANGELOG_LOST = 80  # a changelog ends before what commits say of it: going on would begin its cases anew
+    INPUT_LOST = 81  # an input ends before its commit: going on would swallow what is written next
 
 
 def die(code: Exit, why: str) -> NoReturn:
