@@ -2,6 +2,7 @@
 
 Per realm and partition of incident.commands, over the offsets Kafka still holds when it starts: every command has exactly one outcome,
 every applied one exactly one fact; sums of hashes first, row by row where they differ. Rollups are compared with a recount.
+What was written before a repartitioning is counted by its places in the log of that time.
 """
 
 from __future__ import annotations
@@ -9,27 +10,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
-from schemas.avro.incident_command.event import IncidentCommand
-from schemas.codec import codec
-from schemas.errors import InvalidPayload
 from schemas.realms import Realm
-from schemas.topics import INCIDENT_COMMANDS, INTAKE
+from schemas.topics import INCIDENT_COMMANDS, LOG
 from services.acks import Ack
-from services.sink.marks import source_of
-from services.warehouse.accounts import WRAP, row_hash
+from services.reconcile_kafka import Commands, Intake, Kafka, Part, Place, Progress
 
 POLL_SECONDS = 1.0
 EXAMPLES = 5
-Place = tuple[str, int, int]  # topic, partition, offset
-Progress = Callable[[str], None]
 
 
 class ReadPortAway(Exception):
@@ -37,24 +30,11 @@ class ReadPortAway(Exception):
 
 
 @dataclass(slots=True)
-class Commands:
-    """What Kafka holds of one partition of incident.commands. Repeats of the relay (its mark was there) are no commands."""
-
-    low: int
-    high: int
-    ids: dict[int, str] = field(default_factory=dict)  # command id by offset, "" when unreadable
-    relayed: dict[int, Place] = field(default_factory=dict)  # intake record by offset
-    repeats: int = 0
-
-    def hash(self, without: set[int]) -> int:
-        return sum(row_hash(command, offset) for offset, command in self.ids.items() if offset not in without) % WRAP
-
-
-@dataclass(slots=True)
 class Line:
-    """One partition's account."""
+    """One partition's account; `log` names the cluster of before a repartitioning."""
 
     partition: int
+    log: str = ""
     commands: int = 0
     distinct: int = 0
     acknowledged: int = 0
@@ -90,32 +70,34 @@ class Reconciliation:
 
     async def run(self, acks: Iterable[Ack], wait: float) -> dict[str, Any]:
         """The account as one document. Waits till all is stored, at most `wait` seconds without progress. Raises ReadPortAway."""
-        promised: dict[int, dict[int, str]] = defaultdict(dict)
+        promised: dict[Part, dict[int, str]] = defaultdict(dict)
         for ack in acks:
             if ack.realm is self._realm:
-                promised[ack.partition][ack.offset] = ack.command_id
+                promised[ack.log, ack.partition][ack.offset] = ack.command_id
         began = time.monotonic()
         while True:
-            kafka, intake = await self._read_kafka()
-            window = {partition: (found.low, found.high) for partition, found in kafka.items()}
-            held = await self._settled(kafka, window, wait)
+            kafka, intake = await Kafka(self._realm, self._bootstrap, self._progress).read()
+            held = await self._settled(kafka, wait)
             intake_lines = self._intake(intake, kafka, {(topic, partition, offset) for topic, partition, offset in held["letters"]})
             if not any(line["missing"] for line in intake_lines) or time.monotonic() - began > wait:
                 break  # all is relayed, or the relay stands still
             await asyncio.sleep(POLL_SECONDS)
-        lines = [await self._line(partition, kafka[partition], promised[partition], held) for partition in sorted(kafka)]
+        lines = [await self._line(part, kafka[part], promised[part], held["logs"][part[0]]) for part in sorted(kafka)]
         rollups = (await self._ask("/rollups"))["rollups"]
         return _document(self._realm, lines, intake_lines, rollups, held)
 
-    async def _settled(self, kafka: Mapping[int, Commands], window: Mapping[int, tuple[int, int]], wait: float) -> dict[str, Any]:
-        """What the tables hold once every command has its outcome and fact, or when nothing has come for `wait` seconds."""
+    async def _settled(self, kafka: Mapping[Part, Commands], wait: float) -> dict[str, Any]:
+        """What the tables hold, by log, once every command has its outcome and fact, or when nothing has come for `wait` seconds."""
         expected = sum(len(found.ids) for found in kafka.values())
         best, since = -1, time.monotonic()
         while True:
-            held = await self._ask("", window=_text(window))
-            stored = sum(row["sources"] for row in held["outcomes"]) + sum(row["sources"] for row in held["facts"])
-            answered = sum(row["sources"] for row in held["outcomes"])
-            applied, facts = sum(row["applied"] for row in held["outcomes"]), sum(row["rows"] for row in held["facts"])
+            logs = {log: await self._ask("", source=self._source(log), window=_text(kafka, log)) for log in sorted({p[0] for p in kafka})}
+            outcomes = [row for held in logs.values() for row in held["outcomes"]]
+            fact_rows = [row for held in logs.values() for row in held["facts"]]
+            held = logs[""] | {"logs": logs}
+            stored = sum(row["sources"] for row in outcomes) + sum(row["sources"] for row in fact_rows)
+            answered = sum(row["sources"] for row in outcomes)
+            applied, facts = sum(row["applied"] for row in outcomes), sum(row["rows"] for row in fact_rows)
             self._progress(f"{self._realm}: {answered} of {expected} commands answered, {facts} of {applied} facts stored")
             if stored > best:
                 best, since = stored, time.monotonic()
@@ -124,11 +106,17 @@ class Reconciliation:
                 return held
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _line(self, partition: int, kafka: Commands, promised: dict[int, str], held: dict[str, Any]) -> Line:
+    def _source(self, log: str) -> str:
+        """The topic of commands as outcomes and facts of that log name it."""
+        name = INCIDENT_COMMANDS.in_realm(self._realm)
+        return f"{log}{LOG}{name}" if log else name
+
+    async def _line(self, part: Part, kafka: Commands, promised: dict[int, str], held: dict[str, Any]) -> Line:
+        log, partition = part
         outcomes = _of(held["outcomes"], partition)
         facts = _of(held["facts"], partition)
-        dead = {offset for part, offset in held["dead"] if part == partition}
-        line = Line(partition, commands=len(kafka.ids), distinct=len(set(kafka.ids.values())), relayed=len(kafka.relayed))
+        dead = {offset for number, offset in held["dead"] if number == partition}
+        line = Line(partition, log, commands=len(kafka.ids), distinct=len(set(kafka.ids.values())), relayed=len(kafka.relayed))
         for kind in ("applied", "repeated", "refused", "dead"):
             setattr(line, kind, outcomes.get(kind, 0))
         line.facts = facts.get("rows", 0)
@@ -146,7 +134,7 @@ class Reconciliation:
         )
         if sums != stored:
             self._progress(f"{self._realm}: partition {partition} differs, comparing row by row")
-            _compare(line, kafka, await self._ask("/detail", window=_text({partition: (kafka.low, kafka.high)})))
+            _compare(line, kafka, await self._ask("/detail", source=self._source(log), window=_text({part: kafka}, log)))
         return line
 
     @staticmethod
@@ -160,67 +148,17 @@ class Reconciliation:
         line.acknowledged = len(counted)
         line.unacknowledged = sum(1 for offset in kafka.ids if offset not in counted and offset not in kafka.relayed)
 
-    def _intake(
-        self, intake: Mapping[tuple[str, int], tuple[int, int]], kafka: Mapping[int, Commands], letters: set[Place]
-    ) -> list[dict[str, Any]]:
+    def _intake(self, intake: Intake, kafka: Mapping[Part, Commands], letters: set[Place]) -> list[dict[str, Any]]:
         """Records departments wrote themselves: each became one command or one dead letter."""
         relayed = {place for found in kafka.values() for place in found.relayed.values()}
         lines = []
-        for (topic, partition), (low, high) in sorted(intake.items()):
-            mine = {offset for name, part, offset in relayed | letters if (name, part) == (topic, partition) and low <= offset < high}
-            dead = sum(1 for name, part, offset in letters if (name, part) == (topic, partition) and low <= offset < high)
-            missing = high - low - len(mine)
-            if high > low:
-                lines.append({"topic": topic, "partition": partition, "records": high - low, "dead": dead, "missing": missing})
+        for (topic, partition), records in sorted(intake.items(), key=lambda item: item[0]):
+            mine = {offset for name, part, offset in relayed | letters if (name, part) == (topic, partition) and offset in records}
+            dead = sum(1 for name, part, offset in letters if (name, part) == (topic, partition) and offset in records)
+            missing = len(records) - len(mine)
+            if records:
+                lines.append({"topic": topic, "partition": partition, "records": len(records), "dead": dead, "missing": missing})
         return lines
-
-    async def _read_kafka(self) -> tuple[dict[int, Commands], dict[tuple[str, int], tuple[int, int]]]:
-        """All commands Kafka holds now, and the bounds of every intake partition."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            partitions = await self._partitions()
-            places = [tp for tp in partitions if tp.topic.startswith(INTAKE.in_realm(self._realm, ""))]
-            # intake first: what is relayed meanwhile is then among the commands
-            lows, highs = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-            intake = {(tp.topic, tp.partition): (lows[tp], highs[tp]) for tp in places}
-            return await self._commands(consumer, [tp for tp in partitions if tp.topic == INCIDENT_COMMANDS.in_realm(self._realm)]), intake
-        finally:
-            await consumer.stop()
-
-    async def _partitions(self) -> list[TopicPartition]:
-        """Every partition of the topics commands come by."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await admin.start()
-        try:
-            heads = (INCIDENT_COMMANDS.in_realm(self._realm), INTAKE.in_realm(self._realm, ""))
-            names = [name for name in await admin.list_topics() if name.startswith(heads)]
-            found = await admin.describe_topics(names)
-        finally:
-            await admin.close()
-        return sorted(TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"])
-
-    async def _commands(self, consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[int, Commands]:
-        lows, highs = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-        found = {tp.partition: Commands(lows[tp], highs[tp]) for tp in places}
-        marks: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
-        left = {tp for tp in places if highs[tp] > lows[tp]}
-        consumer.assign(list(left))
-        for tp in left:
-            consumer.seek(tp, lows[tp])
-        total, read = sum(highs[tp] - lows[tp] for tp in places), 0
-        while left:
-            batches: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=1000, max_records=5000)
-            for tp, records in batches.items():
-                for record in records:
-                    if record.offset < highs[tp]:
-                        _note(found[tp.partition], marks[tp.partition], record)
-                        read += 1
-                if records[-1].offset + 1 >= highs[tp] and tp in left:
-                    left.discard(tp)
-                    consumer.pause(tp)
-            self._progress(f"{self._realm}: read {read} of {total} commands in Kafka")
-        return found
 
     async def _ask(self, path: str, **params: str) -> dict[str, Any]:
         try:
@@ -231,34 +169,6 @@ class Reconciliation:
             raise ReadPortAway(f"the read port answered {answer.status_code}: {answer.text[:200]}")
         found: dict[str, Any] = answer.json()
         return found
-
-
-_CODEC = codec(IncidentCommand)
-ID_LENGTH = 36
-ID_FRAME = 2 * ID_LENGTH  # Avro's length of a uuid, zig-zag
-
-
-def command_id_of(value: bytes | None) -> str:
-    """The first field of a command, without decoding the others; "" when unreadable."""
-    if value and len(value) > 6 + ID_LENGTH and value[5] == ID_FRAME and value[1:5] == _CODEC.schema_id.to_bytes(4, "big"):
-        return value[6 : 6 + ID_LENGTH].decode("ascii", "replace")
-    try:
-        return _CODEC.decode(value).command_id
-    except InvalidPayload:
-        return ""
-
-
-def _note(found: Commands, marks: dict[str, tuple[int, int]], record: Any) -> None:
-    derived = source_of(record.headers)
-    if derived:
-        source, place = derived
-        if place <= marks.get(source, (-1, -1)):
-            found.repeats += 1
-            return
-        marks[source] = place
-        topic, _, partition = source.rpartition(":")
-        found.relayed[record.offset] = (topic, int(partition), place[0])
-    found.ids[record.offset] = command_id_of(record.value)
 
 
 def _compare(line: Line, kafka: Commands, detail: Mapping[str, list[list[Any]]]) -> None:
@@ -297,8 +207,9 @@ def _of(rows: list[dict[str, Any]], partition: int) -> dict[str, Any]:
     return next((row for row in rows if row["partition"] == partition), {})
 
 
-def _text(window: Mapping[int, tuple[int, int]]) -> str:
-    return ",".join(f"{partition}:{low}-{high}" for partition, (low, high) in sorted(window.items()))
+def _text(kafka: Mapping[Part, Commands], log: str) -> str:
+    """The window of one log: offsets from and up to, by partition."""
+    return ",".join(f"{part}:{found.low}-{found.high}" for (name, part), found in sorted(kafka.items(), key=lambda i: i[0]) if name == log)
 
 
 def _document(

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.realms import Realm
-from schemas.topics import INCIDENT_COMMANDS
 from services.sink.repair import View
 from services.sink.streams import Stream
 from services.warehouse.backend import DATABASE, Handle, Row
 
 WRAP = 1 << 64
 HASH = "reinterpretAsUInt64(substring(MD5(concat(command_id, ':', toString(src_offset))), 1, 8))"
-FROM_COMMANDS = f"realm = {{realm:String}} AND endsWith(src_topic, '{INCIDENT_COMMANDS.name}')"
+FROM_COMMANDS = "realm = {realm:String} AND src_topic = {source:String}"
 EXAMPLES = 5
 Window = Mapping[int, tuple[int, int]]  # offsets of incident.commands that are counted, from and up to, by partition
 
@@ -27,10 +26,11 @@ def row_hash(command_id: str, offset: int) -> int:
     return int.from_bytes(hashlib.md5(f"{command_id}:{offset}".encode(), usedforsecurity=False).digest()[:8], "little")
 
 
-def held(handle: Handle, realm: Realm, window: Window) -> dict[str, Any]:
-    """Outcomes and facts of commands in the window, by partition of incident.commands. Hashes leave out what was dead: its ids may be
+def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str, Any]:
+    """Outcomes and facts of commands in the window, by partition of `source`, the topic of commands (of an older log: with that log's name
+    before it). Hashes leave out what was dead: its ids may be
     unreadable, so `dead` names its places."""
-    inside, asked = _inside(window), {"realm": realm.value}
+    inside, asked = _inside(window), {"realm": realm.value, "source": source}
     outcomes = handle.rows(
         "SELECT src_partition AS partition, count() AS rows, uniqExact(src_offset) AS sources, countIf(outcome = 'applied') AS applied, "
         "countIf(outcome = 'repeated') AS repeated, countIf(outcome = 'refused') AS refused, countIf(outcome = 'dead') AS dead, "
@@ -53,10 +53,10 @@ def held(handle: Handle, realm: Realm, window: Window) -> dict[str, Any]:
     return {"outcomes": outcomes, "facts": facts, "dead": places, "letters": [[*row.values()] for row in letters]}
 
 
-def detail(handle: Handle, realm: Realm, partition: int, window: tuple[int, int]) -> dict[str, list[list[Any]]]:
+def detail(handle: Handle, realm: Realm, source: str, partition: int, window: tuple[int, int]) -> dict[str, list[list[Any]]]:
     """Every outcome [offset, command id, outcome] and fact [offset, command id] of one source partition in the window."""
     where = f"{FROM_COMMANDS} AND {_inside({partition: window})}"
-    asked = {"realm": realm.value}
+    asked = {"realm": realm.value, "source": source}
     outcomes = handle.rows(f"SELECT src_offset, command_id, outcome FROM outcomes WHERE {where}", asked)
     facts = handle.rows(f"SELECT src_offset, command_id FROM incident_events WHERE {where}", asked)
     return {"outcomes": [[*row.values()] for row in outcomes], "facts": [[*row.values()] for row in facts]}

@@ -63,11 +63,11 @@ def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> A
         return {"migrations": await questions.ask("migrations")}
 
     @router.get("/reconcile")
-    async def reconcile(request: Request, window: str = "") -> Any:
-        """What the tables hold of commands in the window ("0:5-120,1:0-95": offsets of incident.commands by partition)."""
+    async def reconcile(request: Request, window: str = "", source: str = "") -> Any:
+        """What the tables hold of commands in the window ("0:5-120,1:0-95": offsets of `source`, a topic of commands, by partition)."""
         realm = gate.admin(request)
         inside = _window(window)
-        stored = await questions.run(lambda handle: accounts.held(handle, realm, inside))
+        stored = await questions.run(lambda handle: accounts.held(handle, realm, source, inside))
         waiting = {s.stream.name: await s.waiting(realm) for s in sinks}
         return {"realm": realm.value, **stored, "waiting": waiting, "failing": [s.failing for s in sinks if s.failing]}
 
@@ -83,14 +83,14 @@ def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> A
         return {"rollups": found}
 
     @router.get("/reconcile/detail")
-    async def reconcile_detail(request: Request, window: str) -> Any:
+    async def reconcile_detail(request: Request, window: str, source: str) -> Any:
         """Every outcome and fact of one partition's window: asked only where a sum differs."""
         realm = gate.admin(request)
         inside = _window(window)
         if len(inside) != 1:
             raise Problem(HTTPStatus.BAD_REQUEST, "one partition at a time")
         ((partition, span),) = inside.items()
-        return await questions.run(lambda handle: accounts.detail(handle, realm, partition, span))
+        return await questions.run(lambda handle: accounts.detail(handle, realm, source, partition, span))
 
     return router
 
