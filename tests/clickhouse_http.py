@@ -1,7 +1,8 @@
 """A small server that speaks ClickHouse's HTTP protocol on top of chDB: `python -m tests.clickhouse_http DIRECTORY PORT`.
 
 Lets the real HTTP client run the same tests as the embedded engine, and be cut off, killed and restarted. It proves the wire path; users,
-replication and the server's own insert queue are not verified against a real server.
+replication and the server's own insert queue are not verified against a real server. Two things are imitated: rows for `input()` are read
+through `file()`, and `KILL QUERY … SYNC` waits for the queries it names instead of ending them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import chdb
@@ -29,6 +30,8 @@ TRANSPORT = {
 }  # fmt: skip
 FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 INSERT = re.compile(rb"\s*INSERT INTO [^\n]*\bFORMAT\s+\w+[ \t]*\n", re.IGNORECASE)
+INPUT = re.compile(r"\binput\('((?:[^'\\]|\\.)*)'\)")
+KILL = re.compile(r"\s*KILL QUERY WHERE query_id LIKE '([^']*)%' SYNC", re.IGNORECASE)
 CODE = re.compile(r"Code: (\d+)")
 
 
@@ -36,6 +39,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     directory = ""
     own = threading.local()
+    running: ClassVar[list[str]] = []  # query ids
+    ended = threading.Condition()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""
@@ -49,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = self._chunks()
         sql, data = (asked["query"], body) if "query" in asked else _split(body)
+        tag = asked.get("query_id", "")
+        self.running.append(tag)
         try:
             name, payload = self._run(sql, data, asked)
         except Exception as error:  # the engine's error is the answer
@@ -56,6 +63,10 @@ class Handler(BaseHTTPRequestHandler):
             code = CODE.search(text)
             self._answer(500, text.encode(), {"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
             return
+        finally:
+            with self.ended:
+                self.running.remove(tag)
+                self.ended.notify_all()
         headers = {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Summary": '{"written_rows":"0"}'}
         self._answer(200, payload, headers | ({"X-ClickHouse-Format": name} if name else {}))
 
@@ -74,6 +85,10 @@ class Handler(BaseHTTPRequestHandler):
         given = {key[6:]: value for key, value in asked.items() if key.startswith("param_")}
         settings = {key: value for key, value in asked.items() if key not in TRANSPORT and not key.startswith("param_")}
         match = FORMAT.search(sql)
+        if killed := KILL.match(sql):
+            with self.ended:
+                self.ended.wait_for(lambda: not any(tag.startswith(killed[1]) for tag in self.running))
+            return "", b""
         if data and match:
             self._insert(engine, sql[: match.start()], match[1], data, settings)
             return "", b""
@@ -88,7 +103,11 @@ class Handler(BaseHTTPRequestHandler):
         with tempfile.NamedTemporaryFile() as file:
             file.write(data)
             file.flush()
-            engine.query(f"{sql} FROM INFILE '{file.name}' {'SETTINGS ' + clause if clause else ''} FORMAT {format_}")
+            clause = f"SETTINGS {clause}" if clause else ""
+            if INPUT.search(sql):
+                engine.query(INPUT.sub(lambda shape: f"file('{file.name}', '{format_}', '{shape[1]}')", sql, count=1) + clause)
+            else:
+                engine.query(f"{sql} FROM INFILE '{file.name}' {clause} FORMAT {format_}")
 
     def _engine(self) -> Any:
         if not hasattr(self.own, "engine"):
@@ -153,6 +172,7 @@ def main() -> None:
     keep = chdb.connect(sys.argv[1])  # one handle for the life of the process keeps the engine open
     server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that are cut off are what this server is for
     server.serve_forever()
     keep.close()
 

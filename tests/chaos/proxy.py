@@ -7,6 +7,7 @@ hole in it would say things that nobody sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import struct
@@ -47,7 +48,8 @@ class Link:
             task.cancel()
         for side in (self.client, self.server):
             if side and (raw := side.get_extra_info("socket")) is not None:
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
+                with contextlib.suppress(OSError):  # that end has closed already
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST_ON_CLOSE)
                 side.transport.abort()
 
 
@@ -57,6 +59,7 @@ class Proxy:
     def __init__(self, target_port: int, host: str = "127.0.0.1") -> None:
         self.port = free_port()
         self.bytes = 0
+        self.held = 0  # bytes taken and not yet due, while a delay is on
         self._host, self._target = host, target_port
         self._faults = Faults()
         self._random = random.Random(0)
@@ -190,6 +193,7 @@ class Proxy:
         try:
             while data := await reader.read(CHUNK):
                 faults = self._faults
+                self.held += len(data)
                 await due.put((self._loop.time() + faults.delay + self._random.uniform(0, faults.jitter), data))
             await due.put((self._loop.time() + self._faults.delay, b""))
             await delivery
@@ -200,6 +204,7 @@ class Proxy:
         while True:
             when, data = await due.get()
             await asyncio.sleep(max(0.0, when - self._loop.time()))
+            self.held -= len(data)
             swallowed = self._faults.swallow_requests if requests else self._faults.swallow_replies
             if swallowed:
                 link.broken = True
