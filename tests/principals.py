@@ -14,7 +14,9 @@ OTHER_DESK = Principal("futian-desk", Kind.DESK, "p-19", "440304-desk", "officer
 SCREEN = Principal("screen", Kind.SCREEN, "", "440000-screen", "viewer", "province", PROVINCE, SERVED)
 ADMIN = Principal("admin", Kind.ADMIN, "p-1", "440000-desk", "admin", "province", PROVINCE, SERVED)
 SANDBOX_ONLY = Principal("trainee", Kind.PRODUCER, "", "demo", "department", "county", "440305", (Realm.SANDBOX,))
-EVERYONE = (PRODUCER, DESK, CITY_DESK, OTHER_DESK, SCREEN, ADMIN, SANDBOX_ONLY)
+TERMINALS = Principal("longhu-terminals", Kind.DEVICE, "", "longhu-care", "terminals", "county", "440507", SERVED)
+LONGHU_DESK = Principal("longhu-desk", Kind.DESK, "p-21", "440507-desk", "officer", "county", "440507", SERVED)
+EVERYONE = (PRODUCER, DESK, CITY_DESK, OTHER_DESK, SCREEN, ADMIN, SANDBOX_ONLY, TERMINALS, LONGHU_DESK)
 
 
 class FixedKeys:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import pytest
 
 from schemas import bounds, ids
 from schemas.avro.audit_entry.event import AuditEntry
-from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import codec
 from schemas.state.sealed.event import Sealed
-from services.acks import AckReader, AckWriter
+from services.acks import AckWriter
 from services.adapters.keyfile import KeyFile
 from services.gateway.accept import Acceptor
 from services.gateway.app import build_app
@@ -26,81 +24,21 @@ from services.gateway.parts import Parts
 from services.gateway.pending import PendingMemory
 from services.gateway.reads import ReadPort
 from tests.fakes import FakeProducer
+from tests.gateway_stage import NOW, Stage, ledger_of, open_stage
 from tests.principals import SERVED, FixedKeys
 
-NOW = 1_795_311_000_000  # 2026-11-22T09:30:00+08:00
 BODY = {"type": "A10100", "division": "440305", "occurred_at": "2026-11-22T08:30:00+08:00", "event_id": "E-1"}
 SECRETS = {
     "reporter": {"name": "某甲", "phone": "13800000000"},
     "note": "楼道积水",
     "place": {"lon": 113.9, "lat": 22.5, "address": "某路1号"},
 }
-COMMANDS = codec(IncidentCommand)
-
-
-@dataclass
-class ReadPortDouble:
-    """Answers as the read port would: `cases` by id, `sealed` by id; everything else is 404. `away`: does not answer."""
-
-    cases: dict[str, dict[str, Any]] = field(default_factory=dict)
-    sealed: dict[str, dict[str, Any]] = field(default_factory=dict)
-    away: bool = False
-    seen: list[httpx.Request] = field(default_factory=list)
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.seen.append(request)
-        if self.away:
-            raise httpx.ConnectError("refused")
-        *_, kind, name, last = ("", *request.url.path.strip("/").split("/"))
-        if last == "sealed" and name in self.sealed:
-            return httpx.Response(200, json=self.sealed[name])
-        if kind == "v1" and name == "cases" and last in self.cases:
-            return httpx.Response(200, json=self.cases[last], headers={"ETag": '"7"'})
-        if request.url.path.startswith("/v1/desks/"):
-            return httpx.Response(200, json={"work": [], "asked": request.url.query.decode()})
-        return httpx.Response(404, json={"detail": "no such thing"})
-
-
-@dataclass
-class Stage:
-    http: httpx.AsyncClient
-    producer: FakeProducer
-    reads: ReadPortDouble
-    vault: KeyFile
-    folder: Path
-
-    async def post(self, path: str, body: Any, who: str = "demo-producer", **options: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer key-{who}", **options.pop("headers", {})}
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await self.http.post(path, content=content, headers=headers, **options)
-
-    async def get(self, path: str, who: str = "demo-producer", **options: Any) -> httpx.Response:
-        return await self.http.get(path, headers={"Authorization": f"Bearer key-{who}"}, **options)
-
-    def commands(self, topic: str = "incident.commands") -> list[IncidentCommand]:
-        return [COMMANDS.decode(record.value) for record in self.producer.records(topic)]
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    producer, reads, vault = FakeProducer(), ReadPortDouble(), KeyFile(tmp_path / "keys.bin")
-    pending = PendingMemory(lambda: NOW)
-    ledger = AckWriter(tmp_path / "acks", 1)
-    port = ReadPort(httpx.AsyncClient(base_url="http://read", transport=httpx.MockTransport(reads)))
-    parts = Parts(
-        FixedKeys(), vault, producer, Acceptor(producer, vault, ledger, pending, lambda: NOW), pending, port,
-        RateLimit("100000/second"), SERVED, ("demo",), lambda: NOW,
-    )  # fmt: skip
-    transport = httpx.ASGITransport(build_app(parts), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-        yield Stage(http, producer, reads, vault, tmp_path)
-    await port.close()
-    ledger.close()
-    vault.close()
-
-
-def ledger_of(stage: Stage) -> list[tuple[str, str]]:
-    return [(ack.realm.value, ack.command_id) for ack in AckReader(stage.folder / "acks")]
+    async with open_stage(tmp_path) as made:
+        yield made
 
 
 # --- sending ---
@@ -500,5 +438,3 @@ async def test_a_fault_of_ours_is_a_problem_without_the_body(stage: Stage, caplo
     assert answer.status_code == 500
     assert answer.json()["type"] == "urn:liandong:problem:internal"
     assert "某甲" not in caplog.text
-
-
