@@ -15,7 +15,9 @@ COMMANDS: dict[str, str] = {
     "migrate": "services.commands.migrate",
     "replay": "services.commands.replay",
     "reconcile": "services.commands.reconcile",
+    "audit": "services.commands.audit",
     "dlq": "services.commands.dlq",
+    "repartition": "services.commands.repartition",
     "keys": "services.commands.keys",
 }
 """Name of the command -> module with `app` (a typer.Typer with commands of its own) or a function of the command's name."""
