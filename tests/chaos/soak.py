@@ -13,6 +13,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,7 @@ class Soak:
                 rig.say(deltas, deltas=True)
         except AssertionError as error:
             entry.failed = str(error)[:300]
+            self._say(traceback.format_exc())
         self.struck += struck
         entry.title = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in sorted(struck.items()))
         entry.seconds = time.monotonic() - began
