@@ -76,6 +76,12 @@ class App(faust.App):
     state_table: StateTable | None
     metrics: WorkerMetrics
     failpoints: Failpoints
+    limits: Limits
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        # Not as a task: Faust starts those only after the first restore, and that one may stand still too.
+        Watchdog(self, self.consumer, self.tables.recovery, asyncio.get_running_loop(), self.limits).start()
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -124,6 +130,7 @@ def build_app(
     app.state_table = StateTable(lane.table.in_realm(settings.realms[0])) if lane.table else None
     app.metrics = WorkerMetrics(registry, name)
     app.failpoints = settings.failpoints
+    app.limits = settings.limits
     departments = settings.departments if lane.inputs.per_department else ("",)
     topics = [lane.inputs.in_realm(realm, department) for realm in settings.realms for department in departments]
     app.agent(app.topic(*topics, schema=ChunkSchema()), name=name)(_agent(app, name, settings))
@@ -161,7 +168,6 @@ def _agent(app: App, name: str, settings: WorkerSettings) -> Callable[..., Any]:
 
 def _watch(app: App, settings: WorkerSettings, on_ready: Callable[[], None]) -> Callable[[], Any]:
     async def watch() -> None:
-        Watchdog(app, asyncio.get_running_loop(), settings.limits).start()
         consumer: Any = app.consumer
         assert isinstance(consumer, Consumer)
         await consumer.positioned.wait()

@@ -26,10 +26,12 @@ from mode.utils.logging import get_logger
 
 from streams.engine.exits import Exit, die
 from streams.engine.ledger import Chunk, Ledger
+from streams.engine.membership import end_when_replaced
 
 log = get_logger(__name__)
 POLL_SECONDS = 1.0
 CALLS = 8  # calls into the consumer thread at a time
+CHANGELOG_END = "changelog:"  # in a commit's metadata, before the changelog's end: what proves later that the changelog is still whole
 PER_PARTITION = 2  # chunks in flight: one being decided while the other is being acknowledged
 
 
@@ -43,6 +45,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if self._method_queue is None:
             self._method_queue = MethodQueue(loop=self.thread_loop, beacon=self.beacon, num_workers=CALLS)
         return self._method_queue
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        if self.app.conf.consumer_group_instance_id:
+            end_when_replaced(self._ensure_consumer()._coordinator, self.app.conf.consumer_group_instance_id)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -74,6 +81,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         partitions = list(consumer.assignment())
         committed = dict(zip(partitions, await asyncio.gather(*(consumer.committed(tp) for tp in partitions)), strict=True))
+        ends = await consumer.end_offsets(partitions)
+        lost = [f"{tp.topic}-{tp.partition} ends at {ends[tp]}, committed {at}" for tp, at in committed.items() if at and at > ends[tp]]
+        if lost:
+            die(Exit.INPUT_LOST, "; ".join(lost))
         fresh = [tp for tp, offset in committed.items() if offset is None]
         beginnings = await consumer.beginning_offsets(fresh) if fresh else {}
         starts = {}
@@ -91,14 +102,27 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             if partition in mine:
                 consumer.seek(partition, offset)
 
-    async def commit_offsets(self, offsets: dict[TP, int]) -> dict[TP, int]:
+    async def commit_offsets(self, offsets: dict[TP, OffsetAndMetadata]) -> dict[TP, int]:
         """Commits those that are still ours and answers them."""
         consumer = self._ensure_consumer()
         mine = ensure_TPset(consumer.assignment())
-        ours = {tp: offset for tp, offset in offsets.items() if tp in mine}
+        ours = {tp: told for tp, told in offsets.items() if tp in mine}
         if ours:
-            await consumer.commit({TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in ours.items()})
-        return ours
+            await consumer.commit({TopicPartition(*tp): told for tp, told in ours.items()})
+        return {tp: told.offset for tp, told in ours.items()}
+
+    async def changelog_ends(self) -> dict[int, int]:
+        """Where each changelog partition ended, at least, when the inputs of its number were last committed."""
+        consumer = self._ensure_consumer()
+        told = await consumer._coordinator.fetch_committed_offsets(
+            list(consumer.assignment())
+        )  # with metadata: aiokafka shows it nowhere else
+        ends: dict[int, int] = {}
+        for tp, commit in told.items():
+            if commit.metadata.startswith(CHANGELOG_END):
+                end = int(commit.metadata.removeprefix(CHANGELOG_END))
+                ends[tp.partition] = max(end, ends.get(tp.partition, 0))
+        return ends
 
     async def ends(self, tps: set[TP]) -> dict[TP, int]:
         """End offsets as the broker knows them now."""
@@ -157,6 +181,11 @@ class Consumer(driver.Consumer):
         """Committed offset, else beginning, of every assigned partition."""
         found: dict[TP, int] = await self._thread.call_thread(self._thread.start_positions)
         return found
+
+    async def changelog_ends(self) -> dict[int, int]:
+        """By partition, the end that the last commit told of its changelog; those of which none told anything are left out."""
+        ends: dict[int, int] = await self._thread.call_thread(self._thread.changelog_ends)
+        return ends
 
     async def ends(self) -> dict[TP, int]:
         """End offsets of the partitions we own."""
@@ -237,7 +266,11 @@ class Consumer(driver.Consumer):
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         ledgers = dict(self.ledgers)
-        wanted = {tp: ledger.committable for tp, ledger in ledgers.items() if ledger.committable > ledger.committed}
+        wanted = {
+            tp: OffsetAndMetadata(ledger.committable, self._told(tp))
+            for tp, ledger in ledgers.items()
+            if ledger.committable > ledger.committed
+        }
         if not wanted:
             return False
         self.app.failpoints.hit("before_commit")  # type: ignore[attr-defined]
@@ -253,13 +286,20 @@ class Consumer(driver.Consumer):
         metrics.commits.inc()
         return True
 
+    def _told(self, tp: TP) -> str:
+        """The metadata of a commit: all that is committed is in the changelog below this end."""
+        table = self.app.state_table  # type: ignore[attr-defined]
+        return "" if table is None or tp.partition not in table.ends else f"{CHANGELOG_END}{table.ends[tp.partition]}"
+
     # -- rebalance and stop
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         self.stop_flow()  # first: nothing new is taken
+        self.app.failpoints.hit("revoking")  # type: ignore[attr-defined]
         await self._quiesce()
         await self.commit()  # stock code forgets the acks first and commits never
         self._forget()
+        self.app.failpoints.hit("revoked")  # type: ignore[attr-defined]
         await super().on_partitions_revoked(revoked)
 
     async def _quiesce(self) -> None:

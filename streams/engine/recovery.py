@@ -8,6 +8,7 @@ changelog ends where we left it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -28,7 +29,7 @@ log = get_logger(__name__)
 class BulkRecovery(Recovery):
     """Takes the place of Faust's Recovery; keeps its signals and its way of resuming the streams."""
 
-    started_at = 0.0  # monotonic; 0.0: not in recovery
+    moved_at = 0.0  # monotonic, when the restore last got something; 0.0: not in recovery
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -60,7 +61,7 @@ class BulkRecovery(Recovery):
             if await self.wait_for_stopped(self.signal_recovery_start):  # type: ignore[arg-type]
                 break
             self.signal_recovery_start.clear()
-            self.started_at = time.monotonic()
+            self.moved_at = time.monotonic()
             try:
                 self._set_recovery_started()
                 table: StateTable | None = self.app.state_table  # type: ignore[attr-defined]
@@ -75,7 +76,7 @@ class BulkRecovery(Recovery):
             except Exception as error:
                 log.exception("recovery failed")
                 die(Exit.RECOVERY_FAILED, repr(error).replace('"', "'"))
-            self.started_at = 0.0
+            self.moved_at = 0.0
 
     async def _restore(self, table: StateTable, partitions: set[int]) -> None:
         started = time.monotonic()
@@ -92,12 +93,14 @@ class BulkRecovery(Recovery):
         try:
             wanted = [TopicPartition(table.changelog, partition) for partition in partitions]
             ends = await consumer.end_offsets(wanted)
+            await self._check_whole(table.changelog, {tp.partition: end for tp, end in ends.items()})
             stale = [tp for tp in wanted if not table.is_fresh(tp.partition, ends[tp])]
             parts: dict[int, Part] = {tp.partition: {} for tp in stale}
             losers: dict[int, set[bytes]] = {tp.partition: set() for tp in stale}
-            count = await _read(consumer, {tp: ends[tp] for tp in stale if ends[tp]}, parts, losers)
+            count = await _read(consumer, {tp: ends[tp] for tp in stale if ends[tp]}, parts, losers, self._moved)
         finally:
             await consumer.stop()
+        self.app.failpoints.hit("restoring")  # type: ignore[attr-defined]
         # only a whole restore counts: it may have been cancelled by another rebalance before this line
         table.parts.update(parts)
         table.ends.update({tp.partition: ends[tp] for tp in stale})
@@ -112,6 +115,16 @@ class BulkRecovery(Recovery):
         metrics.keys.set(table.keys())
         log.info("restored %d records of %d partitions in %.2f s", count, len(stale), seconds)
 
+    def _moved(self) -> None:
+        self.moved_at = time.monotonic()
+        self.app.failpoints.hit("in_restore")  # type: ignore[attr-defined]
+
+    async def _check_whole(self, changelog: str, ends: dict[int, int]) -> None:
+        """A changelog that was deleted, made anew or cut off would let cases begin anew that others know: that is for people to mend."""
+        for partition, told in (await self.app.consumer.changelog_ends()).items():  # type: ignore[attr-defined]
+            if ends[partition] < told:
+                die(Exit.CHANGELOG_LOST, f"{changelog}-{partition} ends at {ends[partition]}, commits know of {told}")
+
     async def _repair(self, table: StateTable, losers: dict[int, set[bytes]]) -> None:
         """Writes again what a zombie's older value lies on top of, lest compaction keep that one."""
         producer = self.app.producer.guarded  # type: ignore[attr-defined]
@@ -124,8 +137,14 @@ class BulkRecovery(Recovery):
                 self.app.metrics.repaired.inc()  # type: ignore[attr-defined]
 
 
-async def _read(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], parts: dict[int, Part], losers: dict[int, set[bytes]]) -> int:
-    """Reads the changelog partitions up to their ends; answers the number of records."""
+async def _read(
+    consumer: AIOKafkaConsumer,
+    ends: dict[TopicPartition, int],
+    parts: dict[int, Part],
+    losers: dict[int, set[bytes]],
+    moved: Callable[[], None],
+) -> int:
+    """Reads the changelog partitions up to their ends; answers the number of records. `moved` is told of each portion."""
     count = 0
     pending = set(ends)
     if pending:
@@ -137,6 +156,7 @@ async def _read(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], par
             for record in records:
                 apply(part, lost, record.key, record.value)
             count += len(records)
+            moved()
         for tp in list(pending):
             if await consumer.position(tp) >= ends[tp]:
                 pending.discard(tp)

@@ -24,7 +24,7 @@ class Limits:
     """Seconds without progress after which the process ends."""
 
     loop: float = 30.0
-    recovery: float = 300.0  # a restore of 250,000 keys/s needs this for 75 million
+    recovery: float = 300.0  # of the start or a restore: no record came; the whole may take longer
     chunk: float = 90.0  # above the producer's own 30 s, which ends the process first
     lag: float = 20.0  # records wait and none is delivered or done
     broker: float = 120.0  # the broker does not answer at all
@@ -33,12 +33,14 @@ class Limits:
 class Watchdog(threading.Thread):
     """A thread of its own: it must turn when the loop does not."""
 
-    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
+    def __init__(self, app: Any, consumer: Any, recovery: Any, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
         super().__init__(daemon=True, name="watchdog")
         self._app = app
+        self._consumer = consumer
+        self._recovery = recovery
         self._loop = loop
         self._limits = limits
-        self._turned = time.monotonic()
+        self._began = self._turned = time.monotonic()
 
     def run(self) -> None:
         while not self._app.should_stop:
@@ -53,10 +55,10 @@ class Watchdog(threading.Thread):
         limits = self._limits
         if now - self._turned > limits.loop:
             die(Exit.LOOP_BLOCKED, f"the event loop has not turned for {limits.loop:g} s")
-        started = self._app.tables.recovery.started_at
-        if started and now - started > limits.recovery:
-            die(Exit.STANDSTILL, f"in recovery for more than {limits.recovery:g} s")
-        oldest = min(list(self._app.consumer.taken.values()), default=now)
+        moved = self._recovery.moved_at or (now if self._consumer.positioned.is_set() else self._began)
+        if now - moved > limits.recovery:
+            die(Exit.STANDSTILL, f"no partitions yet, or in their recovery, and nothing has come for {limits.recovery:g} s")
+        oldest = min(list(self._consumer.taken.values()), default=now)
         if now - oldest > limits.chunk:
             die(Exit.STANDSTILL, f"a chunk has been in flight for more than {limits.chunk:g} s")
 
@@ -88,5 +90,5 @@ async def probe(app: Any, limits: Limits, every: float = 2.0) -> None:
         now = (sum(ledger.next for ledger in ledgers.values()), sum(ledger.committed for ledger in ledgers.values()))
         if now != progress or not lag:
             progress, moved = now, answered
-        elif answered - moved > limits.lag and not app.tables.recovery.started_at:
+        elif answered - moved > limits.lag and not app.tables.recovery.moved_at:
             die(Exit.STANDSTILL, f"{lag} records wait and nothing has moved for {limits.lag:g} s")

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partialmethod
 from typing import Any
 
+import faust
+
 from services import process, settings, worker
+from streams import app
 from streams.domain.incident import decide
 from streams.engine import recovery, runner, shipment, table, value
 from streams.engine.watchdog import Limits
@@ -50,6 +55,15 @@ def last_wins() -> None:
     vars(recovery)["apply"] = apply
 
 
+def any_changelog() -> None:
+    """On restore whatever the changelog holds is taken for all there was."""
+
+    async def take(self: Any, changelog: str, ends: dict[int, int]) -> None:
+        """Asks nothing."""
+
+    recovery.BulkRecovery._check_whole = take  # type: ignore[method-assign]
+
+
 def next_release() -> None:
     """The code after an upgrade: it decides otherwise."""
     decide.POLICY_VERSION = "2026.2"
@@ -60,10 +74,56 @@ def next_release_outputs_first() -> None:
     outputs_first()
 
 
-CONTROLS = {f.__name__: f for f in (without_outbox, outputs_first, ack_first, last_wins, next_release, next_release_outputs_first)}
+def two_bodies() -> None:
+    """Faust's concurrency=2: two agent bodies over one partition, and now and then an event of one partition is slow."""
+
+    class Slow:
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        def noack(self) -> Slow:
+            return self
+
+        async def events(self) -> AsyncIterator[Any]:
+            async for event in self._stream.noack().events():
+                if event.value.tp.partition == 0 and event.value.records[0].offset % 2:
+                    await asyncio.sleep(0.3)
+                yield event
+
+    body_of = app._agent
+
+    def agent(*given: Any) -> Any:
+        body = body_of(*given)
+
+        async def slow(stream: Any) -> None:
+            await body(Slow(stream))
+
+        return slow
+
+    vars(app)["_agent"] = agent
+    app.App.agent = partialmethod(faust.App.agent, concurrency=2)  # type: ignore[assignment]
+
+
+def slow_restore() -> None:
+    """As with a table of millions of keys; no guard is off."""
+    read: Any = vars(recovery)["_read"]
+
+    async def slow(*given: Any) -> Any:
+        count = await read(*given)
+        await asyncio.sleep(4.0)
+        return count
+
+    vars(recovery)["_read"] = slow
+
+
+RELEASES = (next_release, next_release_outputs_first)
+RESTORES = (last_wins, any_changelog, slow_restore)
+CONTROLS = {f.__name__: f for f in (without_outbox, outputs_first, ack_first, two_bodies, *RESTORES, *RELEASES)}
 SWITCHES: dict[str, dict[str, Any]] = {
     "no_marks": {"marks": False},
     "no_lease": {"lease": False},
+    "dynamic": {"instance": ""},  # another member of the group at each start
+    "namesake": {"instance": "namesake-0"},  # as with a copied data directory
     "impatient": {"limits": Limits(recovery=4.0, chunk=8.0, broker=6.0)},  # no guard off: a watchdog with little patience
 }
 
