@@ -1,8 +1,9 @@
 """The ledger of acknowledgements: what the gateway has promised, for `liandong reconcile`.
 
 A file D/acks/<start-ms>.bin for each start of the gateway; records of 27 bytes: realm (index in REALMS) in the low half of a byte and
-kind of case (index in KINDS) in the high half, partition and offset of that kind's commands, command id. A record is written after Kafka's acknowledgement and before the sender's answer,
-so every promised record is in the ledger; a record that Kafka has and the ledger has not was promised to nobody. D/acks/<cluster>/ holds the files of before a repartitioning: offsets of that cluster.
+kind of case (index in KINDS) in the high half, partition and offset of that kind's commands, command id. A record is written after
+Kafka's acknowledgement and before the sender's answer, so every promised record is in the ledger; a record that Kafka has and the
+ledger has not was promised to nobody. D/acks/<cluster>/ holds the files of before a repartitioning: offsets of that cluster.
 """
 
 from __future__ import annotations

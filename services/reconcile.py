@@ -1,7 +1,8 @@
 """The proof that nothing was lost or doubled: what departments were promised, against Kafka, against ClickHouse.
 
-Per realm and partition of incident.commands, over the offsets Kafka still holds when it starts: every command has exactly one outcome,
-every applied one exactly one fact; sums of hashes first, row by row where they differ. Rollups are compared with a recount.
+Per realm, kind of case and partition of its commands, over the offsets Kafka still holds when it starts: every command has exactly one
+outcome, every applied one exactly one fact; sums of hashes first, row by row where they differ. Every page that an alarm's event or a
+dead alarm command has caused is stored once. Rollups are compared with a recount.
 What was written before a repartitioning is counted by its places in the log of that time.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 import httpx
 
 from schemas.realms import Realm
-from schemas.topics import INCIDENT_COMMANDS, LOG
+from schemas.topics import ALARM, KINDS, LOG, CaseKind
 from services.acks import Ack
 from services.reconcile_kafka import Commands, Intake, Kafka, Part, Place, Progress
 
@@ -33,6 +34,7 @@ class ReadPortAway(Exception):
 class Line:
     """One partition's account; `log` names the cluster of before a repartitioning."""
 
+    topic: str
     partition: int
     log: str = ""
     commands: int = 0
@@ -45,6 +47,8 @@ class Line:
     refused: int = 0
     dead: int = 0
     facts: int = 0
+    pages_due: int = 0
+    pages: int = 0
     missing: int = 0
     duplicated: int = 0
     unexplained: int = 0
@@ -56,7 +60,8 @@ class Line:
     @property
     def exact(self) -> bool:
         answered = self.applied + self.repeated + self.refused + self.dead
-        return not (self.missing or self.duplicated or self.unexplained) and self.commands == answered and self.applied == self.facts
+        whole = self.commands == answered and self.applied == self.facts and self.pages_due == self.pages
+        return whole and not (self.missing or self.duplicated or self.unexplained)
 
 
 class Reconciliation:
@@ -70,35 +75,49 @@ class Reconciliation:
 
     async def run(self, acks: Iterable[Ack], wait: float) -> dict[str, Any]:
         """The account as one document. Waits till all is stored, at most `wait` seconds without progress. Raises ReadPortAway."""
-        promised: dict[Part, dict[int, str]] = defaultdict(dict)
+        promised: dict[CaseKind, dict[Part, dict[int, str]]] = {kind: defaultdict(dict) for kind in KINDS}
         for ack in acks:
             if ack.realm is self._realm:
-                promised[ack.log, ack.partition][ack.offset] = ack.command_id
+                promised[ack.kind][ack.log, ack.partition][ack.offset] = ack.command_id
+        lines: list[Line] = []
+        intake: list[dict[str, Any]] = []
+        held: dict[str, Any] = {}
+        for kind in KINDS:
+            of_kind, intake_lines, held = await self._of_kind(kind, promised[kind], wait)
+            lines += of_kind
+            intake += intake_lines
+        rollups = (await self._ask("/rollups"))["rollups"]
+        return _document(self._realm, lines, intake, rollups, held)
+
+    async def _of_kind(
+        self, kind: CaseKind, promised: dict[Part, dict[int, str]], wait: float
+    ) -> tuple[list[Line], list[dict[str, Any]], dict[str, Any]]:
+        """Lines of the kind's commands, lines of the intake that becomes them, and what the tables held at last."""
         began = time.monotonic()
         while True:
-            kafka, intake = await Kafka(self._realm, self._bootstrap, self._progress).read()
-            held = await self._settled(kafka, wait)
+            kafka, intake = await Kafka(self._realm, kind, self._bootstrap, self._progress).read()
+            held = await self._settled(kind, kafka, wait)
             intake_lines = self._intake(intake, kafka, {(topic, partition, offset) for topic, partition, offset in held["letters"]})
             if not any(line["missing"] for line in intake_lines) or time.monotonic() - began > wait:
                 break  # all is relayed, or the relay stands still
             await asyncio.sleep(POLL_SECONDS)
-        lines = [await self._line(part, kafka[part], promised[part], held["logs"][part[0]]) for part in sorted(kafka)]
-        rollups = (await self._ask("/rollups"))["rollups"]
-        return _document(self._realm, lines, intake_lines, rollups, held)
+        lines = [await self._line(kind, part, kafka[part], promised[part], held["logs"][part[0]]) for part in sorted(kafka)]
+        return lines, intake_lines, held
 
-    async def _settled(self, kafka: Mapping[Part, Commands], wait: float) -> dict[str, Any]:
+    async def _settled(self, kind: CaseKind, kafka: Mapping[Part, Commands], wait: float) -> dict[str, Any]:
         """What the tables hold, by log, once every command has its outcome and fact, or when nothing has come for `wait` seconds."""
         expected = sum(len(found.ids) for found in kafka.values())
         best, since = -1, time.monotonic()
         while True:
-            logs = {log: await self._ask("", source=self._source(log), window=_text(kafka, log)) for log in sorted({p[0] for p in kafka})}
+            asked = {log: {"source": self._source(kind, log), "window": _text(kafka, log)} for log in sorted({part[0] for part in kafka})}
+            logs = {log: await self._ask("", **params) for log, params in asked.items()}
             outcomes = [row for held in logs.values() for row in held["outcomes"]]
             fact_rows = [row for held in logs.values() for row in held["facts"]]
             held = logs[""] | {"logs": logs}
             stored = sum(row["sources"] for row in outcomes) + sum(row["sources"] for row in fact_rows)
             answered = sum(row["sources"] for row in outcomes)
             applied, facts = sum(row["applied"] for row in outcomes), sum(row["rows"] for row in fact_rows)
-            self._progress(f"{self._realm}: {answered} of {expected} commands answered, {facts} of {applied} facts stored")
+            self._progress(f"{self._realm}: {answered} of {expected} {kind.name} commands answered, {facts} of {applied} facts stored")
             if stored > best:
                 best, since = stored, time.monotonic()
             idle = not any(held["waiting"].values())
@@ -106,20 +125,24 @@ class Reconciliation:
                 return held
             await asyncio.sleep(POLL_SECONDS)
 
-    def _source(self, log: str) -> str:
+    def _source(self, kind: CaseKind, log: str) -> str:
         """The topic of commands as outcomes and facts of that log name it."""
-        name = INCIDENT_COMMANDS.in_realm(self._realm)
+        name = kind.commands.in_realm(self._realm)
         return f"{log}{LOG}{name}" if log else name
 
-    async def _line(self, part: Part, kafka: Commands, promised: dict[int, str], held: dict[str, Any]) -> Line:
+    async def _line(self, kind: CaseKind, part: Part, kafka: Commands, promised: dict[int, str], held: dict[str, Any]) -> Line:
         log, partition = part
         outcomes = _of(held["outcomes"], partition)
         facts = _of(held["facts"], partition)
         dead = {offset for number, offset in held["dead"] if number == partition}
-        line = Line(partition, log, commands=len(kafka.ids), distinct=len(set(kafka.ids.values())), relayed=len(kafka.relayed))
-        for kind in ("applied", "repeated", "refused", "dead"):
-            setattr(line, kind, outcomes.get(kind, 0))
+        topic, distinct = kind.commands.in_realm(self._realm), len(set(kafka.ids.values()))
+        line = Line(topic, partition, log, commands=len(kafka.ids), distinct=distinct, relayed=len(kafka.relayed))
+        for outcome in ("applied", "repeated", "refused", "dead"):
+            setattr(line, outcome, outcomes.get(outcome, 0))
         line.facts = facts.get("rows", 0)
+        if kind is ALARM:  # its lane pages for every dead command too
+            line.pages_due = facts.get("pages", 0) + len(dead)
+            line.pages = _of(held["pages"], partition).get("rows", 0)
         line.hash_kafka, line.hash_outcomes = str(kafka.hash(dead)), outcomes.get("hash", "0")
         line.hash_facts = facts.get("hash", "0")
         self._check_promises(line, kafka, promised)
@@ -133,8 +156,8 @@ class Reconciliation:
             facts.get("sources", 0),
         )
         if sums != stored:
-            self._progress(f"{self._realm}: partition {partition} differs, comparing row by row")
-            _compare(line, kafka, await self._ask("/detail", source=self._source(log), window=_text({part: kafka}, log)))
+            self._progress(f"{topic}: partition {partition} differs, comparing row by row")
+            _compare(line, kafka, await self._ask("/detail", source=self._source(kind, log), window=_text({part: kafka}, log)))
         return line
 
     @staticmethod
@@ -225,7 +248,8 @@ def _document(
         "acknowledged": total("acknowledged") + total("relayed") + intake_dead + intake_missing,
         "unacknowledged": total("unacknowledged"),
         "applied": total("applied"), "repeated": total("repeated"), "refused": total("refused"), "dead": total("dead") + intake_dead,
-        "facts": total("facts"), "missing": total("missing") + intake_missing, "duplicated": total("duplicated"),
+        "facts": total("facts"), "pages_due": total("pages_due"), "pages": total("pages"),
+        "missing": total("missing") + intake_missing, "duplicated": total("duplicated"),
         "unexplained": total("unexplained"), "rollup_mismatches": sum(rows[0]["keys"] for rows in rollups.values()),
     }  # fmt: skip
     answered = found["applied"] + found["repeated"] + found["refused"] + found["dead"]

@@ -15,23 +15,24 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.incident_command.event import IncidentCommand
-from schemas.codec import codec
+from schemas.codec import Codec, codec
 from schemas.errors import InvalidPayload
 from schemas.realms import Realm
-from schemas.topics import INCIDENT_COMMANDS, INTAKE, LOG
+from schemas.topics import ALARM, INCIDENT, INTAKE, LOG, CaseKind
 from services.repartition.labels import origin_of, source_before
 from services.warehouse.accounts import WRAP, row_hash
 
 Progress = Callable[[str], None]
 Place = tuple[str, int, int]  # topic with its log, partition, offset
-Part = tuple[str, int]  # log ("" for today's) and partition of incident.commands
+Part = tuple[str, int]  # log ("" for today's) and partition of one kind's commands
 Intake = dict[tuple[str, int], Collection[int]]  # offsets by topic, with its log, and partition
 
 
 @dataclass(slots=True)
 class Commands:
-    """What Kafka holds of one partition of incident.commands. Repeats of the relay (its mark was there) are no commands."""
+    """What Kafka holds of one partition of commands. Repeats of the relay (its mark was there) are no commands."""
 
     low: int
     high: int
@@ -49,10 +50,12 @@ class Commands:
 
 
 class Kafka:
-    """One realm on one cluster. KafkaError when it is away."""
+    """One realm's commands of one kind on one cluster; departments' intake becomes incidents. KafkaError when it is away."""
 
-    def __init__(self, realm: Realm, bootstrap: str, progress: Progress) -> None:
+    def __init__(self, realm: Realm, kind: CaseKind, bootstrap: str, progress: Progress) -> None:
         self._realm = realm
+        self._kind = kind
+        self._topic = kind.commands.in_realm(realm)
         self._bootstrap = bootstrap
         self._progress = progress
 
@@ -62,10 +65,10 @@ class Kafka:
         await consumer.start()
         try:
             partitions = await self._partitions()
-            places = [tp for tp in partitions if tp.topic.startswith(INTAKE.in_realm(self._realm, ""))]
+            places = [tp for tp in partitions if tp.topic != self._topic]
             # intake first: what is relayed meanwhile is then among the commands
             intake = await self._intake(consumer, places)
-            return await self._commands(consumer, [tp for tp in partitions if tp.topic == INCIDENT_COMMANDS.in_realm(self._realm)]), intake
+            return await self._commands(consumer, [tp for tp in partitions if tp.topic == self._topic]), intake
         finally:
             await consumer.stop()
 
@@ -74,9 +77,9 @@ class Kafka:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
         await admin.start()
         try:
-            heads = (INCIDENT_COMMANDS.in_realm(self._realm), INTAKE.in_realm(self._realm, ""))
-            names = [name for name in await admin.list_topics() if name.startswith(heads)]
-            found = await admin.describe_topics(names)
+            intake = INTAKE.in_realm(self._realm, "") if self._kind is INCIDENT else None
+            there = await admin.list_topics()
+            found = await admin.describe_topics([name for name in there if name == self._topic or (intake and name.startswith(intake))])
         finally:
             await admin.close()
         return sorted(TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"])
@@ -111,10 +114,10 @@ class Kafka:
                 firsts[part].setdefault(tp.partition, offset)
                 commands = found.setdefault(part, Commands(offset, offset + 1))
                 commands.low, commands.high = min(commands.low, offset), max(commands.high, offset + 1)
-            _note(found[part], marks[part, tp.partition], record, offset)
+            _note(found[part], marks[part, tp.partition], record, offset, self._kind)
             read += 1
             if read % 5000 == 0 or read == total:
-                self._progress(f"{self._realm}: read {read} of {total} commands in Kafka")
+                self._progress(f"{self._realm}: read {read} of {total} {self._kind.name} commands in Kafka")
             return True
 
         await self._each(consumer, lows, highs, note)
@@ -150,17 +153,18 @@ def _forget_torn(found: dict[Part, Commands], firsts: dict[Part, dict[int, int]]
                 commands.forget_below(held.get(partition, commands.high))
 
 
-_CODEC = codec(IncidentCommand)
+CODECS: dict[CaseKind, Codec[Any]] = {INCIDENT: codec(IncidentCommand), ALARM: codec(AlarmCommand)}
 ID_LENGTH = 36
 ID_FRAME = 2 * ID_LENGTH  # Avro's length of a uuid, zig-zag
 
 
-def command_id_of(value: bytes | None) -> str:
+def command_id_of(value: bytes | None, kind: CaseKind) -> str:
     """The first field of a command, without decoding the others; "" when unreadable."""
-    if value and len(value) > 6 + ID_LENGTH and value[5] == ID_FRAME and value[1:5] == _CODEC.schema_id.to_bytes(4, "big"):
+    reader = CODECS[kind]
+    if value and len(value) > 6 + ID_LENGTH and value[5] == ID_FRAME and value[1:5] == reader.schema_id.to_bytes(4, "big"):
         return value[6 : 6 + ID_LENGTH].decode("ascii", "replace")
     try:
-        return _CODEC.decode(value).command_id
+        return str(reader.decode(value).command_id)
     except InvalidPayload:
         return ""
 
@@ -174,8 +178,11 @@ def _part(tp: TopicPartition, record: Any) -> tuple[Part, int]:
     return (topic.partition(LOG)[0], partition), offset
 
 
-def _note(found: Commands, marks: dict[str, tuple[int, int]], record: Any, offset: int) -> None:
-    derived = source_before(record.headers)
+def _note(found: Commands, marks: dict[str, tuple[int, int]], record: Any, offset: int, kind: CaseKind) -> None:
+    try:
+        derived = source_before(record.headers)
+    except ValueError:  # a header that is none of ours: the lane has made the record a dead letter
+        derived = None
     if derived:
         source, place = derived
         if place <= marks.get(source, (-1, -1)):
@@ -184,4 +191,4 @@ def _note(found: Commands, marks: dict[str, tuple[int, int]], record: Any, offse
         marks[source] = place
         topic, _, partition = source.rpartition(":")
         found.relayed[offset] = (topic, int(partition), place[0])
-    found.ids[offset] = command_id_of(record.value)
+    found.ids[offset] = command_id_of(record.value, kind)

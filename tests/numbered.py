@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from schemas.avro.alarm_command.event import AlarmCommand
+from schemas.avro.alarm_event.event import AlarmEvent
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.live_delta.event import LiveDelta
+from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import Codec, codec
 from services.sink import marks
@@ -75,6 +78,41 @@ def command(number: int, partition: int, realm: str = "live", **given: Any) -> I
     shared = {name: getattr(of, name) for name in IncidentCommand.__struct_fields__ if hasattr(of, name)}
     blank = {"src_topic": "", "src_partition": 0, "src_offset": 0}
     return _blank(IncidentCommand, **{**shared, **blank, "name": "observe", "expected_seq": -1, **given})
+
+
+def press(number: int, partition: int, realm: str = "live", **given: Any) -> AlarmCommand:
+    """Press `number` of a partition, each of another device."""
+    case = f"alarm-{realm}-{partition}-{number}"
+    fields = {"command_id": command_id(realm, partition, 10_000 + number), "case_id": case, "name": "press", "realm": realm,
+              "division": "440507", "alarm_class": "unclear", "expected_seq": -1, "occurred_at": START_MS + number}  # fmt: skip
+    return _blank(AlarmCommand, **{**fields, **given})
+
+
+def _of_press(number: int, partition: int, realm: str) -> dict[str, Any]:
+    of = press(number, partition, realm)
+    shared = {"command_id": of.command_id, "case_id": of.case_id, "realm": realm, "division": of.division, "src_topic": "alarm.commands"}
+    return shared | {"src_partition": partition, "src_offset": number, "received_at": START_MS + number * 10}
+
+
+def alarm_event(number: int, partition: int, realm: str = "live", **given: Any) -> AlarmEvent:
+    """The event of press `number`: raised, with one page."""
+    fields = {"event_id": f"a-{realm}-{partition}-{number}", "case_seq": 1, "type": "alarm.raised", "kind": "alarm", "county": "440507",
+              "state": "raised", "alarm_class": "unclear", "pages": 1, "press_count": 1, "round": 1, "opened_at": START_MS + number,
+              "occurred_at": START_MS + number, "holder_level": "county"}  # fmt: skip
+    return _blank(AlarmEvent, **{**_of_press(number, partition, realm), **fields, **given})
+
+
+def page(number: int, partition: int, realm: str = "live", **given: Any) -> Notification:
+    """The page of press `number`."""
+    fields = {"notification_id": f"n-{realm}-{partition}-{number}", "type": "page", "kind": "alarm", "src_position": 4,
+              "occurred_at": START_MS + number}  # fmt: skip
+    return _blank(Notification, **{**_of_press(number, partition, realm), **fields, **given})
+
+
+def answer_of_press(number: int, partition: int, realm: str = "live", **given: Any) -> Outcome:
+    """The answer to press `number`: applied."""
+    fields = {"outcome": "applied", "name": "press", "case_seq": 1, "src_position": 1}
+    return _blank(Outcome, **{**_of_press(number, partition, realm), **fields, **given})
 
 
 def command_id(realm: str, partition: int, number: int) -> str:

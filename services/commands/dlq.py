@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.realms import Realm
-from schemas.topics import INCIDENT_COMMANDS, INTAKE, unlabelled
+from schemas.topics import INTAKE, KINDS, unlabelled
 from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
 
 app = typer.Typer(help="List, show and replay dead letters.", no_args_is_help=True)
@@ -90,7 +90,7 @@ def replay(
 def may_be_replayed(topic: str, realm: Realm) -> bool:
     """Only what somebody outside wrote: a derived record is made again by its lane from its source, not sent again."""
     name = unlabelled(topic)
-    return name == INCIDENT_COMMANDS.in_realm(realm) or name.startswith(INTAKE.in_realm(realm, ""))
+    return any(name == kind.commands.in_realm(realm) for kind in KINDS) or name.startswith(INTAKE.in_realm(realm, ""))
 
 
 def _letters(state: dict[str, Any], realm: Realm, reason: str, ids: list[str]) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_ke
 from services.reconcile import ReadPortAway, Reconciliation
 from services.settings import Settings
 
-FIGURES = ("acknowledged", "unacknowledged", "applied", "repeated", "refused", "dead", "facts")
+FIGURES = ("acknowledged", "unacknowledged", "applied", "repeated", "refused", "dead", "facts", "pages_due", "pages")
 FAULTS = ("missing", "duplicated", "unexplained", "rollup_mismatches")
 READ_SECONDS = 300.0
 
@@ -70,8 +70,10 @@ def _print(accounts: list[dict[str, Any]]) -> None:
     Console().print(table)
     for account in accounts:
         for line in account["by_partition"]:
+            if line["pages_due"] != line["pages"]:
+                typer.echo(f"{line['topic']} partition {line['partition']}: {line['pages']} of {line['pages_due']} pages are stored")
             for example in line["examples"]:
-                typer.echo(f"{account['realm']} partition {line['partition']}: {example}")
+                typer.echo(f"{line['topic']} partition {line['partition']}: {example}")
         for line in account["intake"]:
             if line["missing"]:
                 typer.echo(

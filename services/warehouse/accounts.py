@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.realms import Realm
+from schemas.topics import ALARM, INCIDENT, KINDS, CaseKind
 from services.sink.repair import View
 from services.sink.streams import Stream
 from services.warehouse.backend import DATABASE, Handle, Row
@@ -18,7 +19,7 @@ WRAP = 1 << 64
 HASH = "reinterpretAsUInt64(substring(MD5(concat(command_id, ':', toString(src_offset))), 1, 8))"
 FROM_COMMANDS = "realm = {realm:String} AND src_topic = {source:String}"
 EXAMPLES = 5
-Window = Mapping[int, tuple[int, int]]  # offsets of incident.commands that are counted, from and up to, by partition
+Window = Mapping[int, tuple[int, int]]  # offsets of a topic of commands that are counted, from and up to, by partition
 
 
 def row_hash(command_id: str, offset: int) -> int:
@@ -26,10 +27,21 @@ def row_hash(command_id: str, offset: int) -> int:
     return int.from_bytes(hashlib.md5(f"{command_id}:{offset}".encode(), usedforsecurity=False).digest()[:8], "little")
 
 
+def _kind_of(source: str) -> CaseKind:
+    """The kind whose commands a topic holds."""
+    return next((kind for kind in KINDS if source.endswith(kind.commands.name)), INCIDENT)
+
+
+def _facts(kind: CaseKind) -> str:
+    """Table of the kind's events."""
+    return kind.events.name.replace(".", "_")
+
+
 def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str, Any]:
-    """Outcomes and facts of commands in the window, by partition of `source`, the topic of commands (of an older log: with that log's name
-    before it). Hashes leave out what was dead: its ids may be
-    unreadable, so `dead` names its places."""
+    """Outcomes, facts and pages of commands in the window, by partition of `source`, the topic of commands (of an older log: with that
+    log's name before it). Hashes leave out what was dead: its ids may be unreadable, so `dead` names its places."""
+    kind = _kind_of(source)
+    due = ", sum(pages) AS pages" if kind is ALARM else ""
     inside, asked = _inside(window), {"realm": realm.value, "source": source}
     outcomes = handle.rows(
         "SELECT src_partition AS partition, count() AS rows, uniqExact(src_offset) AS sources, countIf(outcome = 'applied') AS applied, "
@@ -40,7 +52,11 @@ def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str,
     )
     facts = handle.rows(
         "SELECT src_partition AS partition, count() AS rows, uniqExact(src_offset) AS sources, "
-        f"toString(sum({HASH})) AS hash FROM incident_events WHERE {FROM_COMMANDS} AND {inside} GROUP BY partition ORDER BY partition",
+        f"toString(sum({HASH})) AS hash{due} FROM {_facts(kind)} WHERE {FROM_COMMANDS} AND {inside} GROUP BY partition ORDER BY partition",
+        asked,
+    )
+    pages = handle.rows(
+        f"SELECT src_partition AS partition, count() AS rows FROM notifications WHERE {FROM_COMMANDS} AND {inside} GROUP BY partition",
         asked,
     )
     dead = handle.rows(
@@ -50,7 +66,7 @@ def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str,
     )
     letters = handle.rows("SELECT DISTINCT topic, partition, offset FROM dead_letters WHERE realm = {realm:String}", asked)
     places = [[row["partition"], row["offset"]] for row in dead]
-    return {"outcomes": outcomes, "facts": facts, "dead": places, "letters": [[*row.values()] for row in letters]}
+    return {"outcomes": outcomes, "facts": facts, "pages": pages, "dead": places, "letters": [[*row.values()] for row in letters]}
 
 
 def detail(handle: Handle, realm: Realm, source: str, partition: int, window: tuple[int, int]) -> dict[str, list[list[Any]]]:
@@ -58,7 +74,7 @@ def detail(handle: Handle, realm: Realm, source: str, partition: int, window: tu
     where = f"{FROM_COMMANDS} AND {_inside({partition: window})}"
     asked = {"realm": realm.value, "source": source}
     outcomes = handle.rows(f"SELECT src_offset, command_id, outcome FROM outcomes WHERE {where}", asked)
-    facts = handle.rows(f"SELECT src_offset, command_id FROM incident_events WHERE {where}", asked)
+    facts = handle.rows(f"SELECT src_offset, command_id FROM {_facts(_kind_of(source))} WHERE {where}", asked)
     return {"outcomes": [[*row.values()] for row in outcomes], "facts": [[*row.values()] for row in facts]}
 
 

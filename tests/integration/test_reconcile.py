@@ -11,7 +11,18 @@ import httpx
 import pytest
 
 from schemas.realms import Realm
-from schemas.topics import INCIDENT_COMMANDS, INCIDENT_EVENTS, INTAKE, LIVE_DELTAS, OUTCOMES
+from schemas.topics import (
+    ALARM,
+    ALARM_COMMANDS,
+    ALARM_EVENTS,
+    INCIDENT_COMMANDS,
+    INCIDENT_EVENTS,
+    INTAKE,
+    LIVE_DELTAS,
+    NOTIFICATIONS,
+    OUTCOMES,
+    Topic,
+)
 from services.acks import AckReader, AckWriter
 from services.embedded.broker import Broker
 from services.embedded.topics import ensure_topics
@@ -23,6 +34,7 @@ from tests.warehouse_process import WarehouseProcess, Writer
 
 pytestmark = pytest.mark.broker
 EACH = 40
+PRESSES = 5
 GATEWAY = 30  # of each partition came through the gateway and was answered; the rest came by Kafka
 UNANSWERED = 2  # of the gateway's: written, then the gateway died before its answer
 ENDS = {7: "refused", 8: "repeated", 9: "dead"}  # by number; all others are applied
@@ -43,11 +55,30 @@ def _fill(writer: Writer, acks: AckWriter) -> None:
                 for topic, make in ((INCIDENT_EVENTS, numbered.event), (LIVE_DELTAS, numbered.delta)):
                     writer.put(topic, "live", partition, numbered.stream(make, range(number, number + 1), partition))
         acks.append(Realm.LIVE, [(partition, n, numbered.command_id("live", partition, n)) for n in range(GATEWAY - UNANSWERED)])
+        _fill_alarms(writer, acks, partition)
         writer.put_raw(department[0], partition, [b"report"] * (EACH - GATEWAY))
         # the relay was killed after its last record and wrote it once more: no command, no outcome
         again = [marks.header(department[0], partition, EACH - GATEWAY - 1, 0)]
         writer.put(INCIDENT_COMMANDS, "live", partition, [(b"k", numbered.encode(numbered.command(EACH - 1, partition)), again)])
     writer.flush()
+
+
+def _fill_alarms(writer: Writer, acks: AckWriter, partition: int) -> None:
+    """Presses stand at the same offsets as incidents' commands do: only their topic tells them apart. The last one is dead, and paged."""
+    for number in range(PRESSES):
+        made, dead = numbered.press(number, partition), number == PRESSES - 1
+        writer.put(ALARM_COMMANDS, "live", partition, [(b"k", numbered.encode(made), [])])
+        said = numbered.answer_of_press(number, partition, outcome="dead" if dead else "applied", src_position=3 if dead else 1)
+        records = [(OUTCOMES, said), (NOTIFICATIONS, numbered.page(number, partition))]
+        records += [] if dead else [(ALARM_EVENTS, numbered.alarm_event(number, partition))]
+        for topic, record in records:
+            writer.put(topic, "live", partition, [(b"k", numbered.encode(record), [numbered.header(record)])])
+    acks.append(Realm.LIVE, [(partition, n, numbered.press(n, partition).command_id) for n in range(PRESSES)], ALARM)
+
+
+def of(account: dict[str, Any], topic: Topic) -> list[dict[str, Any]]:
+    """The lines of one topic of commands."""
+    return [line for line in account["by_partition"] if line["topic"] == topic.name]
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +110,16 @@ def test_an_exact_realm_is_called_exact_with_every_figure(warehouse: WarehousePr
     assert found["exact"], found
     n = TEST_PARTITIONS
     assert {name: found[name] for name in ("acknowledged", "unacknowledged", "applied", "repeated", "refused", "dead", "facts")} == {
-        "acknowledged": (EACH - UNANSWERED) * n, "unacknowledged": UNANSWERED * n, "applied": APPLIED * n, "repeated": n, "refused": n,
-        "dead": n, "facts": APPLIED * n,
+        "acknowledged": (EACH - UNANSWERED + PRESSES) * n, "unacknowledged": UNANSWERED * n, "applied": (APPLIED + PRESSES - 1) * n,
+        "repeated": n, "refused": n, "dead": 2 * n, "facts": (APPLIED + PRESSES - 1) * n,
     }  # fmt: skip
+    assert found["pages_due"] == found["pages"] == PRESSES * n
     assert {name: found[name] for name in REFERENCE} == REFERENCE
-    assert [line["partition"] for line in found["by_partition"]] == list(range(n))
-    for line in found["by_partition"]:
+    for topic in (INCIDENT_COMMANDS, ALARM_COMMANDS):
+        assert [line["partition"] for line in of(found, topic)] == list(range(n))
+    for line in of(found, ALARM_COMMANDS):
+        assert (line["exact"], line["commands"], line["dead"], line["pages"], line["pages_due"]) == (True, PRESSES, 1, PRESSES, PRESSES)
+    for line in of(found, INCIDENT_COMMANDS):
         assert line["exact"]
         assert (line["commands"], line["distinct"], line["relayed"]) == (EACH, EACH, EACH - GATEWAY)
         assert line["hash_kafka"] == line["hash_outcomes"] != "0"
@@ -105,15 +140,18 @@ def test_deleted_and_doubled_rows_and_a_changed_rollup_are_each_seen(warehouse: 
     with tables.reader() as handle:
         for statement, _, _ in TAMPERINGS.values():
             handle.run(statement)
+        handle.run("ALTER TABLE notifications DELETE WHERE src_partition = 2 AND src_offset = 3 SETTINGS mutations_sync = 2")
         handle.run("ALTER TABLE flow_by_hour DELETE WHERE county = '440305' SETTINGS mutations_sync = 2")
     tables.close()
     warehouse.start()
     found = account(warehouse, wait=2.0)
     assert not found["exact"]
     for partition, (_, figure, count) in TAMPERINGS.items():
-        line = found["by_partition"][partition]
+        line = of(found, INCIDENT_COMMANDS)[partition]
         assert (partition, line["exact"], line[figure], bool(line["examples"])) == (partition, False, count, True)
     assert (found["missing"], found["duplicated"]) == (4, 3)
+    assert [line["exact"] for line in of(found, ALARM_COMMANDS)] == [True, True, False, True], "a page is missing"
+    assert found["pages"] == found["pages_due"] - 1
     assert "flow_by_hour" in found["rollups"]
     assert found["rollup_mismatches"] > 0
 
