@@ -139,6 +139,7 @@ class Consumer(driver.Consumer):
         self.ledgers: dict[TP, Ledger] = {}
         self.taken: dict[Chunk, float] = {}  # chunks an agent works on, since when (monotonic)
         self.positioned = asyncio.Event()  # set once partitions are owned and sought
+        self._regrouping = False  # from the loss of our partitions to the next assignment
         self._in_flight = 0
         self._seek_back: set[TP] = set()
         self._room = asyncio.Event()
@@ -294,6 +295,7 @@ class Consumer(driver.Consumer):
     # -- rebalance and stop
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self._regrouping = True
         self.stop_flow()  # first: nothing new is taken
         self.app.failpoints.hit("revoking")  # type: ignore[attr-defined]
         await self._quiesce()
@@ -301,6 +303,15 @@ class Consumer(driver.Consumer):
         self._forget()
         self.app.failpoints.hit("revoked")  # type: ignore[attr-defined]
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._regrouping = False
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def resume_flow(self) -> None:
+        """Not for a restore that ends while the group is being put together: its partitions may be another worker's by now."""
+        if not self._regrouping:
+            super().resume_flow()
 
     async def _quiesce(self) -> None:
         """Waits for the chunks that agents have taken."""

@@ -78,6 +78,12 @@ class BulkRecovery(Recovery):
                 die(Exit.RECOVERY_FAILED, repr(error).replace('"', "'"))
             self.moved_at = 0.0
 
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        await super().on_recovery_completed(generation_id)
+        consumer: Any = self.app.consumer
+        if consumer.flow_active:
+            consumer.positioned.set()  # also with no partition at all: a spare is ready
+
     async def _restore(self, table: StateTable, partitions: set[int]) -> None:
         started = time.monotonic()
         table.keep_only(partitions)
@@ -107,7 +113,8 @@ class BulkRecovery(Recovery):
         await self._repair(table, losers)
         if self.app.lane.processor.has_outbox:  # type: ignore[attr-defined]
             for tp, start in (await self.app.consumer.positions()).items():  # type: ignore[attr-defined]
-                forget_shipped(table.parts[tp.partition], start)
+                if tp.partition in table.parts:  # else the next assignment is there already
+                    forget_shipped(table.parts[tp.partition], start)
         metrics = self.app.metrics  # type: ignore[attr-defined]
         seconds = time.monotonic() - started
         metrics.restore.observe(seconds)
@@ -122,7 +129,7 @@ class BulkRecovery(Recovery):
     async def _check_whole(self, changelog: str, ends: dict[int, int]) -> None:
         """A changelog that was deleted, made anew or cut off would let cases begin anew that others know: that is for people to mend."""
         for partition, told in (await self.app.consumer.changelog_ends()).items():  # type: ignore[attr-defined]
-            if ends[partition] < told:
+            if ends.get(partition, told) < told:
                 die(Exit.CHANGELOG_LOST, f"{changelog}-{partition} ends at {ends[partition]}, commits know of {told}")
 
     async def _repair(self, table: StateTable, losers: dict[int, set[bytes]]) -> None:
