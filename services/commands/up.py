@@ -44,6 +44,10 @@ def up(
         settings = load(data_dir, gateway_port=gateway_port, dashboard_port=dashboard_port, realms=realms, java=java)
     except ValidationError as error:
         end("; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors()), code=2)
+    from services.repartition.note import unfinished
+
+    if unfinished(settings.data_dir):
+        end(f"a repartitioning into {settings.data_dir} was begun and has not ended: start `liandong repartition` again.")
     if detach:
         _detached(settings, as_json, sys.argv)
     else:

@@ -20,13 +20,12 @@ from services.process import write_private
 from services.repartition import carrying, copying, tables, topics
 from services.repartition.copying import Account, Route
 from services.repartition.logs import Cluster, Reader
+from services.repartition.note import NOTE
 from services.repartition.tables import TableAccount
 from services.repartition.topics import CannotRepartition, Held
 from services.repartition.waiting import Group, alive, groups, members, waiting
 from services.settings import Settings
 from streams.engine.failpoints import for_process
-
-NOTE = "repartition.json"
 
 
 class Tell(Protocol):
@@ -52,12 +51,6 @@ class Order:
     @property
     def copies(self) -> int:
         return self.replication_factor or (3 if self.to else 1)
-
-
-def unfinished(data_dir: Path) -> bool:
-    """Whether a repartitioning into this directory was begun and not ended."""
-    note = read_state(data_dir / NOTE)
-    return bool(note) and not note["done"]
 
 
 def repartition(order: Order, tell: Tell) -> dict[str, Any]:
