@@ -121,6 +121,9 @@ def run(process: Process, serve: Callable[[Process], Awaitable[None] | None]) ->
     process.settings.run_dir.mkdir(parents=True, exist_ok=True)
     process.serve_metrics()
     try:
+        from services.adapters.uvloop_repair import repair
+
+        repair()
         if inspect.iscoroutinefunction(serve):
             import uvloop
 
