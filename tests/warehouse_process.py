@@ -99,6 +99,12 @@ class WarehouseProcess:
     def get(self, path: str, key: str = "admin", **params: Any) -> httpx.Response:
         return httpx.get(self.url + path, params=params, headers={"Authorization": f"Bearer {self.keys.get(key, key)}"}, timeout=30)
 
+    def health(self) -> dict[str, Any]:
+        """What /health says."""
+        answer = httpx.get(f"http://127.0.0.1:{json.loads(self.note.read_text())['metrics_port']}/health", timeout=30)
+        report: dict[str, Any] = answer.json()
+        return report
+
     def drained(self, realm: str = "live", seconds: float = 60.0) -> None:
         """Till nothing waits in any stream."""
 

@@ -1,4 +1,4 @@
-"""The sink's side of Kafka: assigned partitions, committed metadata, exact re-reads."""
+"""The sink's side of Kafka: assigned partitions, committed metadata, exact re-reads. Commits go through a `Seat`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from schemas.realms import Realm
 from services.sink.plan import Place, Record
 from services.sink.recover import Ranges
+from services.sink.seat import Occupant, Seat
 from services.sink.streams import Stream
 
 T = TypeVar("T")
@@ -57,10 +58,16 @@ class Topics:
             await admin.close()
         return {(tp.topic, tp.partition): (meta.offset, meta.metadata) for tp, meta in found.items() if meta.offset >= 0}
 
-    def consumer(self, group: str | None) -> AIOKafkaConsumer:
+    async def sit(self, places: Sequence[Place]) -> Seat:
+        """Takes the right to commit; the process that had it is refused from here on."""
+        seat = Seat(self.bootstrap, self.stream.group, places, Occupant.here(self.stream.name))
+        await seat.take()
+        return seat
+
+    def consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap,
-            group_id=group,
+            group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_bytes=FETCH_BYTES,
@@ -70,7 +77,7 @@ class Topics:
 
     async def reader(self, places: Sequence[Place], positions: Mapping[Place, int]) -> AIOKafkaConsumer:
         """A started consumer at these positions; a partition without one begins at its start."""
-        consumer = self.consumer(self.stream.group)
+        consumer = self.consumer()
         await consumer.start()
         assigned = [TopicPartition(*place) for place in places]
         consumer.assign(assigned)
@@ -82,7 +89,7 @@ class Topics:
 
     async def reread(self, ranges: Ranges) -> dict[Place, list[Record]]:
         """Exactly these ranges, by a consumer of its own. LostRange when some are gone."""
-        consumer = self.consumer(None)
+        consumer = self.consumer()
         await consumer.start()
         try:
             return await _read_ranges(consumer, ranges)
@@ -125,8 +132,3 @@ async def _read_ranges(consumer: AIOKafkaConsumer, ranges: Ranges) -> dict[Place
                 left.discard(place)
                 consumer.pause(tp)
     return found
-
-
-async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[Place, tuple[int, str]]) -> None:
-    """One atomic commit of all these partitions. KafkaError when the broker refuses or is away."""
-    await consumer.commit({TopicPartition(*place): meta for place, meta in offsets.items()})

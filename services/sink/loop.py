@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 from aiokafka import TopicPartition
@@ -21,13 +21,16 @@ from schemas import registry
 from schemas.realms import Realm
 from schemas.topics import realm_of
 from services.clock import now_ms
-from services.sink import container, intent, kafka, metrics, repair
+from services.sink import container, fence, intent, kafka, metrics, repair
 from services.sink.intent import Intent
 from services.sink.letters import Letters, undecodable
+from services.sink.owner import Owner
 from services.sink.plan import Block, Place, Planner
 from services.sink.recover import Recovery, moved_intents
+from services.sink.seat import Seat, SeatLost
 from services.sink.streams import Stream
-from services.warehouse.backend import Handle, Warehouse, WarehouseError
+from services.warehouse.backend import Fenced, Handle, Warehouse, WarehouseError
+from streams.engine.exits import Exit, die
 from streams.engine.failpoints import Failpoints
 
 LIMIT_ROWS = 20_000
@@ -46,6 +49,7 @@ class Options:
     failpoints: Failpoints
     repair: bool = True
     marks: bool = True
+    fence: bool = True
     during_insert: Callable[[Stream, int, int], None] | None = None
 
 
@@ -60,7 +64,16 @@ class _Numbered:
 class SinkStream:
     """`serve()` runs till `stop` is set. `standing` is the vector of next offsets that the tables hold, exact while `gate` is held."""
 
-    def __init__(self, stream: Stream, warehouse: Warehouse, topics: kafka.Topics, stop: asyncio.Event, options: Options) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        warehouse: Warehouse,
+        topics: kafka.Topics,
+        stop: asyncio.Event,
+        options: Options,
+        owner: Owner | None = None,
+    ) -> None:
+        """`owner` says when this process may work; None: at once."""
         self.stream = stream
         self.gate = asyncio.Lock()
         self.standing: dict[Place, int] = {}
@@ -73,6 +86,7 @@ class SinkStream:
         self._letters = Letters(topics.bootstrap, stream)
         self._stop = stop
         self._options = options
+        self._owner = owner
         self._schemas = [v.id for v in registry.versions() if v.name == stream.type]
         self._log: Any = structlog.get_logger("sink").bind(stream=stream.name)
         self._block = self._previous = 0
@@ -80,9 +94,47 @@ class SinkStream:
         self._ends: dict[Place, int] = {}
 
     async def serve(self) -> None:
-        """Recovers, then stores blocks. Ends the process's task on errors that a restart may heal."""
+        """Waits for its turn, recovers, then stores blocks. Ends the process when another one has taken over; other errors leave it, and
+        end the process's task: a restart may heal them."""
+        try:
+            if self._owner and not await self._turn(self._owner.granted):
+                return
+            await self._serve()
+        except (SeatLost, Fenced) as lost:
+            self._end(lost)
+
+    async def _turn(self, granted: asyncio.Event) -> bool:
+        """Waits for it; False when `stop` came first."""
+        waits = [asyncio.create_task(granted.wait()), asyncio.create_task(self._stop.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+        return not self._stop.is_set()
+
+    def _end(self, lost: Exception) -> NoReturn:
+        die(Exit.OWNER_LOST, f"{self.stream.name}: {str(lost)[:200]}")
+
+    async def _hold(self) -> None:
+        try:
+            await self._seat.hold()
+        except SeatLost as lost:
+            self._end(lost)
+
+    async def _serve(self) -> None:
         self._handle: Handle = await asyncio.to_thread(self._warehouse.handle)
         places = await self._topics.places()
+        self._seat: Seat = await self._topics.sit(places)  # the commits of one before us end here,
+        holding = asyncio.create_task(self._hold())
+        try:
+            if self._warehouse.shared and self._options.fence:  # and its inserts here: then what both left can be looked at
+                await asyncio.to_thread(fence.claim, self._handle, self.stream, self._warehouse.replicated)
+            await self._recover(places)
+            await self._run()
+        finally:
+            holding.cancel()
+            await self._seat.leave()
+
+    async def _recover(self, places: list[Place]) -> None:
         recovery = Recovery(self.stream, self._handle, self._topics.reread, self._schemas, self._options.repair)
         start = await recovery.run(await self._topics.commits(), places)
         metrics.REPAIRS.labels(self.stream.name).inc(start.repairs)
@@ -97,6 +149,9 @@ class SinkStream:
         self.standing = dict(start.positions)
         await asyncio.to_thread(self._remember_newest)
         self._planner = Planner(start.positions, start.marks, self._schemas, self.stream.marked and self._options.marks)
+
+    async def _run(self) -> None:
+        """Stores blocks till `stop`."""
         self.ready.set()
         watching = asyncio.create_task(self._watch_lag())
         try:
@@ -221,6 +276,8 @@ class SinkStream:
                     self._options.during_insert(self.stream, numbered.number, rows)
                 tag = repair.query_id(self.stream, numbered.number)
                 await asyncio.to_thread(self._handle.insert_avro, self.stream.inlet, numbered.container, tag)
+            except Fenced:
+                raise
             except WarehouseError as error:
                 await self._make_whole(numbered, error)
             self._options.failpoints.hit("sink_after_insert")
@@ -244,6 +301,8 @@ class SinkStream:
                 fixed = await asyncio.to_thread(
                     repair.make_whole, self._handle, self.stream, numbered.number, len(numbered.block.rows), numbered.container
                 )
+            except Fenced:
+                raise
             except WarehouseError as again:
                 error = again
                 continue
@@ -288,12 +347,12 @@ class SinkStream:
         self._open = {}
 
     async def _commit(self, offsets: dict[Place, tuple[int, str]]) -> None:
-        """Retries for ever: without the intent there is no insert."""
+        """Retries for ever: without the intent there is no insert. SeatLost when another sink has taken over."""
         self._options.failpoints.hit("sink_before_commit")
         attempt = 0
         while True:
             try:
-                await kafka.commit(self._consumer, offsets)
+                await self._seat.commit(offsets)
             except KafkaError as error:
                 metrics.COMMIT_FAILURES.labels(self.stream.name).inc()
                 self.failing = f"commit: {error}"[:300]

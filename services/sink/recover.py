@@ -111,7 +111,7 @@ class Recovery:
             raise Inconsistent(f"{self.stream.facts}: block {first.block} has {found} rows of {first.rows}")
         block = await self._block_again(share)
         made = container.build(block.schema_id, first.block, block.month, block.rows)
-        await asyncio.to_thread(self.handle.insert_avro, self.stream.facts, made)
+        await asyncio.to_thread(self.handle.insert_avro, self.stream.facts, made, repair.query_id(self.stream, f"{first.block}-facts"))
         return 1
 
     async def _block_again(self, share: Mapping[Place, Intent]) -> Block:

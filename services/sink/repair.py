@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.topics import LOG
 from services.sink.marks import Marks
 from services.sink.plan import Place
 from services.sink.streams import Stream
 from services.warehouse.backend import DATABASE, Handle, scalar
+
+OF_THIS_LOG = f"position(_topic, '{LOG}') = 0"  # rows carried over from before a repartitioning name places of the old one
 
 
 class Inconsistent(Exception):
@@ -43,7 +46,7 @@ def make_whole(handle: Handle, stream: Stream, block: int, rows: int, container:
     if found not in (0, rows):
         raise Inconsistent(f"{stream.facts}: block {block} has {found} rows of {rows}")
     if found != rows:
-        handle.insert_avro(stream.facts, container)
+        handle.insert_avro(stream.facts, container, query_id(stream, f"{block}-facts"))
         repaired += 1
     return repaired + repair_rollups(handle, stream)
 
@@ -55,13 +58,14 @@ def repair_rollups(handle: Handle, stream: Stream) -> int:
     for rollup in stream.rollups:
         level = highest_block(handle, rollup)
         if level > newest:  # facts came back from an older copy
-            handle.run(f"TRUNCATE TABLE {rollup} SYNC")
+            handle.truncate(rollup)
             level = 0
         if level == newest:
             continue
         view = View.of(handle, stream, rollup)
         for row in handle.rows(f"SELECT DISTINCT _blk AS block FROM {stream.facts} WHERE _blk > {level:d} ORDER BY block"):
-            handle.insert_select(rollup, view.columns, view.select(f"SELECT * FROM {stream.facts} WHERE _blk = {row['block']:d}"))
+            select = view.select(f"SELECT * FROM {stream.facts} WHERE _blk = {row['block']:d}")
+            handle.insert_select(rollup, view.columns, select, query_id(stream, f"{row['block']}-{rollup}"))
             fills += 1
     return fills
 
@@ -90,8 +94,10 @@ class View:
 
 
 def offsets_in_table(handle: Handle, stream: Stream) -> dict[Place, int]:
-    """Next offset after the newest row, by partition."""
-    rows = handle.rows(f"SELECT _topic AS topic, _part AS part, max(_off) + 1 AS next FROM {stream.facts} GROUP BY topic, part")
+    """Next offset after the newest row, by partition of this log."""
+    rows = handle.rows(
+        f"SELECT _topic AS topic, _part AS part, max(_off) + 1 AS next FROM {stream.facts} WHERE {OF_THIS_LOG} GROUP BY topic, part"
+    )
     return {(row["topic"], row["part"]): row["next"] for row in rows}
 
 
@@ -102,7 +108,7 @@ def marks_in_table(handle: Handle, stream: Stream, below: int | None = None) -> 
     only = "" if below is None else f" AND _blk < {below:d}"
     rows = handle.rows(
         "SELECT _topic AS topic, _part AS part, src_topic, src_partition, max((src_offset, src_position)) AS place "
-        f"FROM {stream.facts} WHERE src_topic != ''{only} GROUP BY topic, part, src_topic, src_partition"
+        f"FROM {stream.facts} WHERE src_topic != '' AND {OF_THIS_LOG}{only} GROUP BY topic, part, src_topic, src_partition"
     )
     found: dict[Place, Marks] = {}
     for row in rows:

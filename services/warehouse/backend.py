@@ -32,6 +32,7 @@ INSERT_SETTINGS: dict[str, Any] = {
     "max_insert_threads": 1,
     "materialized_views_ignore_errors": 0,
 }
+FENCED = "fenced: another sink owns this stream"
 BROKEN_INPUT = frozenset({6, 27, 33, 53, 117, 376, 1001})  # the engine could not read the rows themselves: a repeat cannot help
 
 Row = dict[str, Any]
@@ -50,8 +51,17 @@ class WarehouseError(Exception):
         return self.code in BROKEN_INPUT
 
 
+class Fenced(WarehouseError):
+    """The engine refused an insert because a newer sink owns the stream: nothing of it was stored."""
+
+
 class Handle(Protocol):
-    """One connection. Calls on one handle wait for each other: the sink has its own, readers take one from a pool."""
+    """One connection. Calls on one handle wait for each other: the sink has its own, readers take one from a pool.
+
+    `guard`: a condition in SQL that the engine evaluates with every insert of this handle, or ""; Fenced when it throws.
+    """
+
+    guard: str
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Rows of a SELECT as dictionaries. Parameters are bound by the engine: {name:Type}."""
@@ -62,16 +72,20 @@ class Handle(Protocol):
     def insert_avro(self, table: str, container: bytes, query_id: str = "") -> None:
         """Inserts an Avro container as one block. After an error it may be wholly, partly or not there."""
 
-    def insert_select(self, table: str, columns: Sequence[str], select: str) -> None:
+    def insert_select(self, table: str, columns: Sequence[str], select: str, query_id: str = "") -> None:
         """Inserts the rows of a SELECT as one block."""
+
+    def truncate(self, table: str) -> None:
+        """Empties a table. The guard is asked just before, not with it."""
 
     def close(self) -> None: ...
 
 
 class Warehouse(Protocol):
-    """An engine and its handles."""
+    """An engine and its handles. `shared`: other processes may write to its tables too."""
 
     replicated: bool
+    shared: bool
 
     def handle(self) -> Handle:
         """A new handle of the caller's own."""
@@ -105,6 +119,7 @@ class ConnectHandle:
     """A clickhouse-connect client as a `Handle`."""
 
     def __init__(self, client: Any) -> None:
+        self.guard = ""
         self._client = client
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
@@ -122,12 +137,39 @@ class ConnectHandle:
         with _translated():
             self._client.raw_insert(table, insert_block=container, fmt="Avro", settings=settings)
 
-    def insert_select(self, table: str, columns: Sequence[str], select: str) -> None:
+    def insert_select(self, table: str, columns: Sequence[str], select: str, query_id: str = "") -> None:
+        guarded = f"SELECT * FROM ({select}) WHERE {self.guard}" if self.guard else select
+        settings = INSERT_SETTINGS | ({"query_id": query_id} if query_id else {})
         with _translated():
-            self._client.command(f"INSERT INTO {table} ({', '.join(columns)}) {select}", settings=INSERT_SETTINGS)
+            self._client.command(f"INSERT INTO {table} ({', '.join(columns)}) {guarded}", settings=settings)
+
+    def truncate(self, table: str) -> None:
+        if self.guard:
+            self.rows(f"SELECT {self.guard} AS ours")
+        self.run(f"TRUNCATE TABLE {table} SYNC")
 
     def close(self) -> None:
         self._client.close()
+
+
+class ServerHandle(ConnectHandle):
+    """Inserts as a command with a body: the client repeats a raw insert by itself when the connection closes before the answer, and the
+    rows would be there twice. Columns come from the table once, so a column that a newer release adds changes nothing here."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self._columns: dict[str, list[Row]] = {}
+
+    def insert_avro(self, table: str, container: bytes, query_id: str = "") -> None:
+        settings = INSERT_SETTINGS | ({"query_id": query_id} if query_id else {})
+        if table not in self._columns:
+            where = "database = currentDatabase() AND table = {table:String} AND default_kind IN ('', 'DEFAULT')"
+            self._columns[table] = self.rows(f"SELECT name, type FROM system.columns WHERE {where} ORDER BY position", {"table": table})
+        names = ", ".join(f"`{column['name']}`" for column in self._columns[table])
+        shape = ", ".join(f"`{column['name']}` {column['type']}" for column in self._columns[table]).replace("'", "\\'")
+        guarded = f" SELECT * FROM input('{shape}') WHERE {self.guard}" if self.guard else ""
+        with _translated():
+            self._client.command(f"INSERT INTO {table} ({names}){guarded} FORMAT Avro", data=container, settings=settings)
 
 
 @contextlib.contextmanager
@@ -135,7 +177,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise WarehouseError(str(error), _code(error)) from error
+        raise (Fenced if FENCED in str(error) else WarehouseError)(str(error), _code(error)) from error
     except (Error, DataError, OSError) as error:
         raise WarehouseError(f"{type(error).__name__}: {error}") from error
 
@@ -152,6 +194,8 @@ class Pool:
     """Shared part of both engines: the readers' pool."""
 
     replicated = False
+    shared = False
+    handles: type[ConnectHandle] = ConnectHandle
 
     def __init__(self, readers: int) -> None:
         self._idle: queue.LifoQueue[Handle | None] = queue.LifoQueue()
@@ -165,7 +209,7 @@ class Pool:
 
     def handle(self) -> Handle:
         with _translated():
-            made = ConnectHandle(self._client())
+            made = self.handles(self._client())
         with self._lock:
             self._open.append(made)
         return made
@@ -204,6 +248,9 @@ class EmbeddedWarehouse(Pool):
 
 class ServerWarehouse(Pool):
     """A ClickHouse server by URL: http(s)://user:password@host:port. `?replicated=1` in the URL makes replicated tables."""
+
+    shared = True
+    handles = ServerHandle
 
     def __init__(self, url: str, readers: int = 8) -> None:
         super().__init__(readers)

@@ -6,13 +6,16 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+from services import identity
 from services.http import serve_http
 from services.keys import KeyStore
 from services.process import Process
 from services.sink import metrics, repair
 from services.sink.kafka import Topics
 from services.sink.loop import Options, SinkStream
+from services.sink.owner import Owner
 from services.sink.streams import STREAMS, Stream
 from services.warehouse.backend import Warehouse, WarehouseError, open_warehouse
 from services.warehouse.migrate import migrate
@@ -25,7 +28,13 @@ READERS = 4
 THREADS = 16  # the sink's streams, each in one call at a time, with room to spare
 READY_SECONDS = 30.0  # reads are served even when Kafka stays away longer
 AWAY_SECONDS = 2.0
+MIGRATE_TRIES = 5
+OWNERS = f"{STREAMS[0].prefix}-owner"
 MID_INSERT = "sink_in_insert"
+
+
+class DirectoryTaken(Exception):
+    """Two processes would write the same embedded tables: stop the other one, or choose another data directory."""
 
 
 async def serve(process: Process) -> None:
@@ -33,29 +42,36 @@ async def serve(process: Process) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     metrics.register(process.registry)
     read_metrics.register(process.registry)
-    warehouse = await _opened(process)
-    for name in await asyncio.to_thread(migrate, warehouse):
-        process.log.info("migrated", migration=name)
     settings = process.settings
+    name = identity.take(settings.data_dir / "members", process.name)
+    if not (settings.clickhouse_url or name.endswith("-0")):
+        raise DirectoryTaken(f"{settings.data_dir}: another warehouse process uses it, and an embedded engine has one owner")
+    warehouse = await _opened(process)
+    await _migrated(process, warehouse)
+    owner = Owner(settings.bootstrap, OWNERS, name)
     options = Options(process.failpoints, during_insert=_mid_insert(process, warehouse))
     streams = {
-        stream.name: SinkStream(stream, warehouse, Topics(settings.bootstrap, stream, settings.realm_list), process.stop, options)
+        stream.name: SinkStream(stream, warehouse, Topics(settings.bootstrap, stream, settings.realm_list), process.stop, options, owner)
         for stream in STREAMS
     }
-    process.health(lambda: {"ok": not any(s.failing for s in streams.values()), "streams": {n: s.report() for n, s in streams.items()}})
+    process.health(lambda: _health(owner, streams))
     questions = Questions(warehouse, READERS)
     app = build_app(questions, Gatekeeper(KeyStore(settings.keys_file), settings.realm_list), streams)
     storing = [asyncio.create_task(stream.serve()) for stream in streams.values()]
-    await _first_of(process, storing, [asyncio.create_task(_all_ready(list(streams.values())))])
+    owning = asyncio.create_task(owner.serve())
+    standing = [asyncio.create_task(_all_ready(list(streams.values()))), asyncio.create_task(_waits(owner))]
+    await _first_of(process, [*storing, owning], standing)
     serving = asyncio.create_task(serve_http(process, app, settings.read_port))
     try:
-        await asyncio.wait([serving, *storing], return_when=asyncio.FIRST_EXCEPTION)
-        for task in [serving, *storing]:
-            if task.done():
-                task.result()
+        working: asyncio.Future[Any] = asyncio.gather(serving, *storing)
+        done, _ = await asyncio.wait({working, owning}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
         process.request_stop()
         await asyncio.gather(serving, *storing, return_exceptions=True)
+        owning.cancel()
+        await asyncio.gather(owning, return_exceptions=True)
         questions.close()
         await asyncio.to_thread(warehouse.close)
 
@@ -70,6 +86,29 @@ async def _opened(process: Process) -> Warehouse:
                 raise
             process.log.warning("ClickHouse does not answer", error=str(error)[:200])
             await asyncio.sleep(AWAY_SECONDS)
+
+
+async def _migrated(process: Process, warehouse: Warehouse) -> None:
+    """Two processes that migrate one server at the same time get in each other's way; what one has done, the other finds done."""
+    for left in range(MIGRATE_TRIES, 0, -1):
+        try:
+            for name in await asyncio.to_thread(migrate, warehouse):
+                process.log.info("migrated", migration=name)
+            return
+        except WarehouseError as error:
+            if left == 1 or not warehouse.shared:
+                raise
+            process.log.warning("migration failed, trying again", error=str(error)[:200])
+            await asyncio.sleep(AWAY_SECONDS)
+
+
+def _health(owner: Owner, streams: dict[str, SinkStream]) -> dict[str, Any]:
+    reports = {name: stream.report() for name, stream in streams.items()}
+    return {"ok": not any(report["failing"] for report in reports.values()), "owner": owner.report(), "streams": reports}
+
+
+async def _waits(owner: Owner) -> None:
+    await owner.waiting.wait()
 
 
 async def _all_ready(streams: list[SinkStream]) -> None:
