@@ -48,9 +48,10 @@ def sealed_id(command: str) -> str:
     return _uuid("sealed", command)
 
 
-def derived_id(topic: str, partition: int, offset: int, position: int) -> str:
-    """Id of a record derived from another: a repeat derives the same id."""
-    return _uuid("derived", topic, str(partition), str(offset), str(position))
+def derived_id(topic: str, partition: int, offset: int, position: int, at: int) -> str:
+    """Id of a record derived from another: a repeat derives the same id. `at`: time of that record, UTC milliseconds; without it a platform
+    that was moved to another log (`liandong repartition`) would give old ids again, as offsets begin anew there."""
+    return _uuid("derived", topic, str(partition), str(offset), str(position), str(at))
 
 
 def check_character(text: str) -> str:

@@ -146,7 +146,7 @@ def _event(
     before: AlarmCase | None, after: AlarmCase, command: AlarmCommand, source: Source, now: int, event_type: str, rule: str, pages: int
 ) -> AlarmEvent:
     return AlarmEvent(
-        event_id=ids.derived_id(source.topic, source.partition, source.offset, EVENT),
+        event_id=ids.derived_id(*source, EVENT, now),
         case_id=after.case_id,
         case_seq=after.seq,
         type=event_type,

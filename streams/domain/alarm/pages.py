@@ -30,7 +30,7 @@ def title_of(alarm_class: str, code: str) -> str:
 def page(after: AlarmCase, command: AlarmCommand, source: Source, now: int, cause: str) -> Emit:
     """The page to the county's desk."""
     record = Notification(
-        notification_id=ids.derived_id(source.topic, source.partition, source.offset, PAGE),
+        notification_id=ids.derived_id(*source, PAGE, now),
         case_id=after.case_id,
         kind="alarm",
         realm=command.realm,
@@ -71,7 +71,7 @@ def fallback(
     county = county_of(code) if code else ""
     case_id = command.case_id if command else key
     record = Notification(
-        notification_id=ids.derived_id(source.topic, source.partition, source.offset, PAGE),
+        notification_id=ids.derived_id(*source, PAGE, received_at),
         case_id=case_id,
         kind="alarm",
         realm=realm,

@@ -173,7 +173,7 @@ def _event(
     before: IncidentCase | None, after: IncidentCase, command: IncidentCommand, source: Source, now: int, event_type: str, rule: str
 ) -> IncidentEvent:
     return IncidentEvent(
-        event_id=ids.derived_id(source.topic, source.partition, source.offset, 0),
+        event_id=ids.derived_id(*source, 0, now),
         case_id=after.case_id,
         case_seq=after.seq,
         type=event_type,
