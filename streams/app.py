@@ -126,7 +126,7 @@ def build_app(
         TableManager=Tables,
     )
     lease = 0.75 * session if settings.lease else 0.0
-    app.lane = LaneRuntime(chosen, settings.chunk_records, settings.chunks_in_flight, lease, lane.fetch_wait_ms)
+    app.lane = LaneRuntime(chosen, settings.chunk_records, settings.chunks_in_flight, lease, lane.fetch_wait_ms(settings.realms[0]))
     app.state_table = StateTable(lane.table.in_realm(settings.realms[0])) if lane.table else None
     app.metrics = WorkerMetrics(registry, name)
     app.failpoints = settings.failpoints

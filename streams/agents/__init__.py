@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from streams.engine.runner import Processor
 
 REHEARSAL_NICE = 5  # what realms other than live yield beside their lane's own
+FETCH_WAIT_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
     """`per_realm`: one process for each realm, so that a replay never slows the live one. `nice`: how far it yields the processor to
-    others (0 to 19). `fetch_wait_ms`: how long a fetch may wait at the broker; a record of a partition that the fetch under way does
-    not ask for waits that long."""
+    others (0 to 19). `live_fetch_wait_ms`: how long a fetch may wait at the broker, in realm live; a record of a partition that the
+    fetch under way does not ask for waits that long, and a short wait costs the broker as many more fetches."""
 
     name: str
     inputs: Topic
@@ -31,11 +32,14 @@ class Lane:
     table: Topic | None
     per_realm: bool
     nice: int = 5
-    fetch_wait_ms: int = 100
+    live_fetch_wait_ms: int = FETCH_WAIT_MS
 
     def nice_in(self, realm: Realm | None) -> int:
         """`realm` None: a lane for all realms."""
         return self.nice + (REHEARSAL_NICE if realm not in (None, Realm.LIVE) else 0)
+
+    def fetch_wait_ms(self, realm: Realm) -> int:
+        return self.live_fetch_wait_ms if realm is Realm.LIVE else FETCH_WAIT_MS
 
 
 def _relay() -> Processor:
@@ -64,7 +68,7 @@ def _analytics() -> Processor:
 
 LANES: tuple[Lane, ...] = (
     Lane("relay", INTAKE, _relay, None, per_realm=False),
-    Lane("alarm", ALARM_COMMANDS, _alarm, ALARM_TABLE, per_realm=True, nice=0, fetch_wait_ms=20),
+    Lane("alarm", ALARM_COMMANDS, _alarm, ALARM_TABLE, per_realm=True, nice=0, live_fetch_wait_ms=20),
     Lane("case", INCIDENT_COMMANDS, _case, CASE_TABLE, per_realm=True),
     Lane("analytics", INCIDENT_EVENTS, _analytics, ANALYTICS_TABLE, per_realm=False),
 )
