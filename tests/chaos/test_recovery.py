@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from aiokafka.errors import CommitFailedError
 
 from services.embedded.topics import ensure_topics
 from streams.engine.exits import Exit
+from tests.chaos import disk
 from tests.chaos.cluster import Cluster, rig_on
 from tests.chaos.conftest import MINE
 from tests.chaos.results import Account
@@ -170,3 +172,37 @@ def test_the_watchdog_ends_a_restore_that_stands_still(cluster: Cluster, rig: Ri
     until(lambda: rig.exits[Exit.STANDSTILL], "the worker ended")
     proxy.heal()
     finished(rig)
+
+
+@pytest.mark.skipif(not disk.available(), reason=disk.WHY_NOT)
+@pytest.mark.scenario("F11", "the broker's disk full under load, and freed")
+def test_a_broker_whose_disk_is_full_comes_back_with_all_it_acknowledged(tmp_path: Path, account: Account) -> None:
+    with disk.small_disk(tmp_path / "brokers", 256) as home:
+        cluster = Cluster(home, 1)
+        rig = Rig(cluster.start(), tmp_path, account)
+        try:
+            rig.keep("case-live")
+            rig.ready("case-live")
+            load = rig.load(per_second=150)
+            until(lambda: len(rig.ledger.acked) > 300, "load under way")
+            disk.fill(home)
+            full = until(lambda: standing_still(rig), "nothing is acknowledged any more", 60)
+            account.window("broker ended by itself" if not cluster.nodes[0].running else "broker refused")
+            disk.free(home)
+            cluster.restart()
+            back = time.monotonic()
+            until(lambda: len(rig.ledger.acked) > full + 300, "load goes on", 60)
+            load.stop()
+            rig.settled(bound=60, since=back)
+            rig.judged()
+        finally:
+            rig.stop()
+            cluster.stop()
+    account.held()
+
+
+def standing_still(rig: Rig) -> int:
+    """How many commands are acknowledged, if none was for two seconds; else 0."""
+    before = len(rig.ledger.acked)
+    time.sleep(2)
+    return before if len(rig.ledger.acked) == before else 0
