@@ -174,6 +174,20 @@ def test_two_workers_under_load_go_on_after_broker_kills(rig: Rig, account: Acco
     account.held()
 
 
+@pytest.mark.scenario("F5", "a worker started while no broker answers")
+def test_a_worker_that_starts_before_its_broker_waits_for_it(rig: Rig, account: Account) -> None:
+    rig.send(cases=100, steps=2)
+    rig.broker.kill9()
+    rig.keep("case-live")
+    until(lambda: b"no broker answers" in (rig.home / "case-live.log").read_bytes(), "the worker says that it waits")
+    rig.broker.restart()
+    account.window("broker away at the start")
+    rig.settled(bound=40)
+    judge(rig)
+    assert not rig.exits, "it waited; it did not end to be started again"
+    account.held()
+
+
 def test_a_run_without_faults_is_clean_and_its_numbers_are_the_ledgers(rig: Rig) -> None:
     rig.start("case-live")
     rig.send(cases=100, steps=2)
