@@ -20,9 +20,10 @@ class Exit(IntEnum):
     STANDSTILL = 77  # recovery, commits or lag did not move
     LOOP_BLOCKED = 78  # the event loop did not turn
     OWNER_LOST = 79  # another warehouse process took the sink over
-    REPLACED = 82  # another process is in the group under the same name
     CHANGELOG_LOST = 80  # a changelog ends before what commits say of it: going on would begin its cases anew
     INPUT_LOST = 81  # an input ends before its commit: going on would swallow what is written next
+    REPLACED = 82  # another process is in the group under the same name
+    TOO_OLD = 83  # a later release has written what this one cannot read: passing over it would lose it for good
 
 
 def die(code: Exit, why: str) -> NoReturn:

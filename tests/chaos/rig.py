@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -22,6 +23,8 @@ from aiokafka.errors import KafkaError
 from schemas import ids
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import codec
+from schemas.realms import Realm
+from services.audit import Report, audit_states
 from services.embedded.topics import ensure_topics
 from services.settings import as_environment, load
 from tests.chaos.oracle import CHANGELOG, COMMANDS, DELTAS, EVENTS, OUTCOMES, Oracle, Verdict, judge
@@ -34,6 +37,7 @@ __all__ = ["CHANGELOG", "COMMANDS", "DELTAS", "EVENTS", "OUTCOMES", "PARTITIONS"
 PARTITIONS = 4
 STEPS = ("capture", "accept", "triage", "assign", "sign", "report", "verify_ok")
 CASE_GROUP, ANALYTICS_GROUP = "liandong.live.case", "liandong.analytics"
+AUDIT_SECONDS = 15.0  # without progress, after which the auditor waits no longer
 RESTART_SECONDS = 0.5  # the supervisor's first pause
 
 
@@ -60,6 +64,11 @@ def command(case: int, step: int, seed: int = 0) -> IncidentCommand:
         "evidence": True, "src_partition": -1, "src_offset": -1, "src_position": -1,
     }  # fmt: skip
     return IncidentCommand(**values)
+
+
+def first_on_path(tree: Path | None) -> dict[str, str]:
+    """Environment in which packages are looked for in `tree` first, then in the folder we run in."""
+    return {"PYTHONPATH": f"{tree}{os.pathsep}{Path.cwd()}", "PYTHONSAFEPATH": "1"} if tree else {}
 
 
 class Ledger:
@@ -128,6 +137,7 @@ class Rig:
     ledger: Ledger = field(init=False)
     watch: Watch = field(init=False)
     exits: Counter[int] = field(default_factory=Counter)
+    trees: dict[str, Path] = field(default_factory=dict)  # by worker's key: packages of another release, found before ours
     warehouse: WarehouseProcess | None = None
     _kept: dict[str, tuple[str, tuple[str, ...], str]] = field(default_factory=dict)  # key -> (name, controls, tag)
     _keeper: threading.Thread | None = None
@@ -154,7 +164,8 @@ class Rig:
         given = load(home, bootstrap=self.broker.bootstrap, realms="live", partitions=PARTITIONS, failpoint=armed)
         with (self.home / f"{key}.log").open("ab") as log:
             arguments = [sys.executable, "-m", "tests.chaos.worker", name, *controls]
-            self.workers[key] = subprocess.Popen(arguments, env=os.environ | as_environment(given), stdout=log, stderr=log)
+            environment = os.environ | as_environment(given) | first_on_path(self.trees.get(key))
+            self.workers[key] = subprocess.Popen(arguments, env=environment, stdout=log, stderr=log)
         self.watch.processes[key] = self.workers[key].pid
         return self.workers[key]
 
@@ -342,6 +353,7 @@ class Rig:
         oracle = oracle or Oracle(self, versions)
         deltas = any(key.startswith("analytics") for key in self.workers)
         verdict = oracle.look(deltas)
+        verdict.audit_differences = self.audited()
         if self.warehouse:
             with self._lock:
                 self._warehouse_kept = False
@@ -353,6 +365,18 @@ class Rig:
                 tables.close()
         self.say(verdict, deltas, self.warehouse is not None)
         return verdict
+
+    def audited(self) -> int:
+        """Differences that `liandong audit states` finds: it shares no code with the oracle nor with what it judges."""
+
+        async def ask() -> Report:
+            if not self.warehouse:
+                return await audit_states(Realm.LIVE, self.direct, None, still=AUDIT_SECONDS)
+            headers = {"Authorization": f"Bearer {self.warehouse.keys['admin']}"}
+            async with httpx.AsyncClient(base_url=self.warehouse.url, headers=headers, timeout=120) as read:
+                return await audit_states(Realm.LIVE, self.direct, read, still=AUDIT_SECONDS)
+
+        return sum(asyncio.run(ask()).counts.values())
 
     def say(self, verdict: Verdict, deltas: bool, tables: bool = False) -> None:
         """Tells the account."""

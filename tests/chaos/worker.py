@@ -116,7 +116,12 @@ def slow_restore() -> None:
     vars(recovery)["_read"] = slow
 
 
-RELEASES = (next_release, next_release_outputs_first)
+def buries_all() -> None:
+    """What a later release wrote is passed over like any unreadable record."""
+    vars(runner)["_written_by_us"] = lambda record, error: False
+
+
+RELEASES = (buries_all, next_release, next_release_outputs_first)
 RESTORES = (last_wins, any_changelog, slow_restore)
 CONTROLS = {f.__name__: f for f in (without_outbox, outputs_first, ack_first, two_bodies, *RESTORES, *RELEASES)}
 SWITCHES: dict[str, dict[str, Any]] = {
