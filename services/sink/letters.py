@@ -19,6 +19,9 @@ from services.sink.plan import Record
 from services.sink.streams import DEAD_LETTERS, Stream
 
 LANE = "sink"
+OURS = "@sink"  # after the topic in `src`: analytics writes letters about the same events, and a mark is of one writer
+LETTER_BYTES = 256 << 20  # before compression; what one record of any topic may hold
+KEY_BYTES = 200  # of a letter's own key; the original key stands whole in the letter
 
 
 def undecodable(stream: Stream, records: Iterable[Record]) -> list[Record]:
@@ -61,17 +64,23 @@ class Letters:
 
     async def _send(self, record: Record, fault: InvalidPayload) -> None:
         if self._producer is None:
-            self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True)
+            self._producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                acks="all",
+                enable_idempotence=True,
+                compression_type="lz4",
+                max_request_size=LETTER_BYTES,
+            )
             await self._producer.start()
         realm = realm_of(record.topic)
         letter = DeadLetter(
             topic=record.topic, partition=record.partition, offset=record.offset, realm=realm.value, key=record.key, value=record.value,
             reason=fault.reason.value, detail=fault.detail, code_version="1", lane=LANE, received_at=record.timestamp,
-            src_topic=record.topic, src_partition=record.partition, src_offset=record.offset, src_position=0,
+            src_topic=record.topic + OURS, src_partition=record.partition, src_offset=record.offset, src_position=0,
         )  # fmt: skip
         await self._producer.send_and_wait(
-            topics.DEAD_LETTERS.in_realm(realm), self._codec.encode(letter), key=record.key or b"",
-            headers=[header(record.topic, record.partition, record.offset, 0)],
+            topics.DEAD_LETTERS.in_realm(realm), self._codec.encode(letter), key=(record.key or b"")[:KEY_BYTES],
+            headers=[header(record.topic + OURS, record.partition, record.offset, 0)],
         )  # fmt: skip
 
     async def close(self) -> None:

@@ -135,7 +135,9 @@ class SinkStream:
             await self._seat.leave()
 
     async def _recover(self, places: list[Place]) -> None:
-        recovery = Recovery(self.stream, self._handle, self._topics.reread, self._schemas, self._options.repair)
+        recovery = Recovery(
+            self.stream, self._handle, self._topics.reread, self._schemas, self._options.repair, self._options.failpoints.hit
+        )
         start = await recovery.run(await self._topics.commits(), places)
         metrics.REPAIRS.labels(self.stream.name).inc(start.repairs)
         self._log.info("begin", after=start.note, block=start.block, repairs=start.repairs)

@@ -18,8 +18,11 @@ def source_of(headers: Iterable[tuple[str, bytes]]) -> tuple[str, Place] | None:
     """Source and place of a record; None for a first record, which has no source. ValueError for a header that is not one."""
     for name, value in headers:
         if name == HEADER:
-            source, offset, position = (value or b"").decode("ascii").rsplit(":", 2)
-            return source, (int(offset), int(position))
+            source, *numbers = (value or b"").decode("ascii").rsplit(":", 2)
+            offset, position = map(int, numbers)
+            if not (source and "," not in source and "|" not in source and 0 <= offset < 1 << 63 and 0 <= position < 1 << 31):
+                raise ValueError(f"no place of a log: {value!r}"[:200])
+            return source, (offset, position)
     return None
 
 

@@ -39,13 +39,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """`repairing` False skips every repair: the negative control of the fault tests."""
+    """`repairing` False skips every repair: the negative control of the fault tests. `hit` is told where a test may kill it."""
 
     stream: Stream
     handle: Handle
     reread: Reread
     schemas: Sequence[int]
     repairing: bool = True
+    hit: Callable[[str], None] = lambda point: None
 
     async def run(self, commits: Commits, places: Sequence[Place]) -> Start:
         """Makes the open block whole and answers where to go on. Inconsistent when the tables cannot be what a stop leaves."""
@@ -69,6 +70,8 @@ class Recovery:
             await self._marks(start, intents)
             if newest and any(place not in intents for place in places):
                 await self._fill_in(start, [place for place in places if place not in intents])
+        if start.repairs:
+            self.hit("sink_in_repair")
         if self.repairing:
             start.repairs += await self._ask(repair.repair_rollups)
         return start
