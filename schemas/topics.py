@@ -12,6 +12,8 @@ from enum import StrEnum
 from schemas.realms import Realm
 
 DAY_MS = 86_400_000
+MESSAGE_BYTES = 2 << 20
+WRAPPED_BYTES = 16 << 20  # letters and tables hold the largest records of other topics, and several of them for a moment
 DIVISION_HEADER = "division"  # of an alarm command: its desk is found even when its bytes can't be read
 
 
@@ -47,7 +49,7 @@ class Topic:
             "message.timestamp.type": "CreateTime" if log_time else "LogAppendTime",
             "retention.ms": str(retention),
             "cleanup.policy": "compact" if self.compacted else "delete",
-            "max.message.bytes": "2097152",
+            "max.message.bytes": str(MESSAGE_BYTES if self.dead_letters else WRAPPED_BYTES),
         }
         if log_time:
             config["message.timestamp.before.max.ms"] = "9223372036854775807"

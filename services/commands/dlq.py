@@ -22,6 +22,7 @@ InRealm = Annotated[Realm, typer.Option("--realm")]
 Reason = Annotated[str, typer.Option("--reason", help="Only letters of this reason.")]
 PAGE = 500
 SECONDS = 30.0
+MAX_BYTES = 256 << 20  # a letter may hold the largest record of any topic
 
 
 @app.command("list")
@@ -122,7 +123,7 @@ def _page(state: dict[str, Any], realm: Realm, **params: Any) -> dict[str, Any]:
 
 async def _send(bootstrap: str, letters: list[dict[str, Any]]) -> int:
     """Sends with acks=all, in the order of the letters; answers how many Kafka acknowledged."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_request_size=MAX_BYTES)
     await producer.start()
     try:
         waiting = [

@@ -16,7 +16,7 @@ from schemas.topics import TOPICS, Topic, realm_of
 WAIT_SECONDS = 60.0
 FOR_EVER = {
     "message.timestamp.type": "CreateTime", "message.timestamp.before.max.ms": "9223372036854775807",
-    "message.timestamp.after.max.ms": "9223372036854775807", "retention.ms": "-1", "max.message.bytes": "4194304",
+    "message.timestamp.after.max.ms": "9223372036854775807", "retention.ms": "-1", "max.message.bytes": "20971520",
 }  # fmt: skip
 """While records are copied: their own times, none deleted, and room for the labels of the largest."""
 

@@ -8,7 +8,8 @@ from aiokafka import ConsumerRecord
 
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.codec import codec
-from schemas.errors import Reason
+from schemas.errors import InvalidPayload, Reason
+from schemas.topics import realm_of
 from streams.domain.core import Emit, Source
 from streams.domain.incident.deltas import delta
 
@@ -21,7 +22,10 @@ class AnalyticsProcessor:
         self._events = codec(IncidentEvent)
 
     def process(self, record: ConsumerRecord, source: Source, state: bytes) -> tuple[bytes, Sequence[Emit]]:
-        return b"", (delta(self._events.decode(record.value), source),)
+        event = self._events.decode(record.value)
+        if event.realm != realm_of(record.topic).value:
+            raise InvalidPayload(Reason.BAD_VALUE, "the realm is not the topic's", "/realm")
+        return b"", (delta(event, source),)
 
     def bury(self, record: ConsumerRecord, source: Source, state: bytes, reason: Reason) -> Sequence[Emit]:
         return ()

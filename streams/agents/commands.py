@@ -13,13 +13,13 @@ from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import Codec, codec
 from schemas.errors import InvalidPayload, Reason
-from schemas.realms import REALMS
 from schemas.state.alarm_case.event import AlarmCase
 from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import realm_of
 from streams.domain.commands import dead_answer
 from streams.domain.core import Decision, Emit, Source
 
+KEY_CHARACTERS = 200
 C = TypeVar("C", IncidentCommand, AlarmCommand)
 S = TypeVar("S", IncidentCase, AlarmCase)
 
@@ -40,8 +40,10 @@ class CommandProcessor(ABC, Generic[C, S]):
 
     def process(self, record: ConsumerRecord, source: Source, state: bytes) -> tuple[bytes, Sequence[Emit]]:
         command = self._commands.decode(record.value)
-        if record.key != command.case_id.encode() or command.realm not in REALMS:
-            raise InvalidPayload(Reason.BAD_KEY, "the key is not the case_id, or the realm is none of ours")
+        if record.key != command.case_id.encode():
+            raise InvalidPayload(Reason.BAD_KEY, "the key is not the case_id")
+        if command.realm != realm_of(record.topic).value:
+            raise InvalidPayload(Reason.BAD_KEY, "the realm is not the topic's", "/realm")
         before = self._states.decode(state) if state else None
         decision = self.decide(before, command, source, record.timestamp)
         after = state if decision.state is before else self._states.encode(decision.state) if decision.state else b""
@@ -66,4 +68,5 @@ class CommandProcessor(ABC, Generic[C, S]):
 
 
 def key_text(record: ConsumerRecord) -> str:
-    return (record.key or b"").decode("utf-8", "replace")
+    """The key as far as it may stand in an outcome or a page: a stranger's key may be as long as a record."""
+    return (record.key or b"").decode("utf-8", "replace")[:KEY_CHARACTERS]

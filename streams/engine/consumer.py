@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import aiokafka
@@ -32,6 +32,7 @@ log = get_logger(__name__)
 POLL_SECONDS = 1.0
 CALLS = 8  # calls into the consumer thread at a time
 CHANGELOG_END = "changelog:"  # in a commit's metadata, before the changelog's end: what proves later that the changelog is still whole
+CHUNK_BYTES = 1_000_000
 PER_PARTITION = 2  # chunks in flight: one being decided while the other is being acknowledged
 
 
@@ -241,11 +242,11 @@ class Consumer(driver.Consumer):
             ledger.probe = first
             self._seek_back.add(tp)
             return
-        for start in range(0, len(records), size):
+        for run in _runs(records, size):
             if not self.flow_active or self.ledgers.get(tp) is not ledger:
                 self._seek_back.add(tp)
                 return
-            await self._deliver(ledger, records[start : start + size])
+            await self._deliver(ledger, run)
 
     async def _deliver(self, ledger: Ledger, records: Sequence[ConsumerRecord]) -> None:
         chunk = ledger.deliver(self, records)
@@ -330,6 +331,18 @@ class Consumer(driver.Consumer):
         self.stop_flow()
         await self.wait_empty()
         self._forget()
+
+
+def _runs(records: Sequence[ConsumerRecord], size: int) -> Iterator[Sequence[ConsumerRecord]]:
+    """Chunks of at most `size` records and about CHUNK_BYTES: what a chunk says may have to stand in one record of the changelog."""
+    first = weight = 0
+    for index, record in enumerate(records):
+        weight += len(record.value or b"") + len(record.key or b"")
+        if index - first + 1 == size or weight >= CHUNK_BYTES:
+            yield records[first : index + 1]
+            first, weight = index + 1, 0
+    if first < len(records):
+        yield records[first:]
 
 
 async def _wait(event: Any, seconds: float = 0.5) -> None:

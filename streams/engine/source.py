@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 SRC = "src"
+POSITIONS = 256
 
 
 class Src(NamedTuple):
@@ -26,6 +27,9 @@ def src_of(headers: Iterable[tuple[str, bytes]]) -> Src | None:
     """None for a first record, which nothing was the source of. ValueError for a header that is none of ours."""
     for name, content in headers:
         if name == SRC:
-            topic, partition, offset, position = (content or b"").decode().rsplit(":", 3)
-            return Src(topic, int(partition), int(offset), int(position))
+            topic, *numbers = (content or b"").decode("ascii").rsplit(":", 3)
+            partition, offset, position = map(int, numbers)
+            if not (0 <= partition < 1 << 31 and 0 <= offset < 1 << 63 and 0 <= position < POSITIONS):
+                raise ValueError(f"no place of a log: {content!r}"[:200])
+            return Src(topic, partition, offset, position)
     return None
