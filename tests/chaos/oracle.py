@@ -87,6 +87,7 @@ class Verdict:
     doubled_facts: int = 0
     wrong_offsets: int = 0
     wrong_rollups: int = 0
+    audit_differences: int = 0  # what the independent auditor found
     too_big: int = 0  # processes above the bound of their memory
     repeats: int = 0
 
@@ -99,7 +100,7 @@ class Verdict:
         once = self.missing_commands + self.missing_events + self.unexpected_events + self.missing_outcomes + self.unexpected_outcomes
         found = {
             "I1": once + self.conflicts + self.missing_facts + self.doubled_facts,
-            "I4": self.states_wrong + self.states_against_events,
+            "I4": self.states_wrong + self.states_against_events + self.audit_differences,
             "I6": self.gaps,
             "I7": self.wrong_letters,
             "I8": self.early_commits,
@@ -273,5 +274,6 @@ def _facts(record: Any, versions: bool) -> tuple[Any, ...]:
 def judge(rig: Rig, deltas: bool = False, versions: bool = True) -> Verdict:
     """One look at all topics of a rig that is at lag 0; said to its account."""
     verdict = Oracle(rig, versions).look(deltas)
+    rig.audited(verdict)
     rig.say(verdict, deltas)
     return verdict

@@ -353,7 +353,7 @@ class Rig:
         oracle = oracle or Oracle(self, versions)
         deltas = any(key.startswith("analytics") for key in self.workers)
         verdict = oracle.look(deltas)
-        verdict.audit_differences = self.audited()
+        self.audited(verdict)
         if self.warehouse:
             with self._lock:
                 self._warehouse_kept = False
@@ -366,8 +366,11 @@ class Rig:
         self.say(verdict, deltas, self.warehouse is not None)
         return verdict
 
-    def audited(self) -> int:
-        """Differences that `liandong audit states` finds: it shares no code with the oracle nor with what it judges."""
+    def audited(self, verdict: Verdict) -> None:
+        """Asks `liandong audit states`, which shares no code with the oracle nor with what it judges; only when the oracle found nothing.
+        What it could not look at counts as a difference."""
+        if verdict.broken:
+            return
 
         async def ask() -> Report:
             if not self.warehouse:
@@ -376,7 +379,9 @@ class Rig:
             async with httpx.AsyncClient(base_url=self.warehouse.url, headers=headers, timeout=120) as read:
                 return await audit_states(Realm.LIVE, self.direct, read, still=AUDIT_SECONDS)
 
-        return sum(asyncio.run(ask()).counts.values())
+        report = asyncio.run(ask())
+        verdict.audit_differences = sum(report.counts.values()) + len(report.blocked)
+        self.account.verdict({}, {f"audit: {name}": count for name, count in report.counts.items()} | dict.fromkeys(report.blocked, 1))
 
     def say(self, verdict: Verdict, deltas: bool, tables: bool = False) -> None:
         """Tells the account."""

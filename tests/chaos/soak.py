@@ -92,8 +92,9 @@ class Soak:
                 rig.judged(oracle)
                 rig.keep_warehouse()
             else:
-                deltas = oracle.look(deltas=True)
-                rig.say(deltas, deltas=True)
+                verdict = oracle.look(deltas=True)
+                rig.audited(verdict)
+                rig.say(verdict, deltas=True)
         except AssertionError as error:
             entry.failed = str(error)[:300]
             self._say(traceback.format_exc())
