@@ -7,11 +7,10 @@ the block before is whole. While a block is being inserted the next one is read 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 from aiokafka import TopicPartition
@@ -23,21 +22,20 @@ from schemas.topics import realm_of
 from services.clock import now_ms
 from services.sink import container, fence, intent, kafka, metrics, repair
 from services.sink.intent import Intent
+from services.sink.lag import Lag
 from services.sink.letters import Letters, undecodable
-from services.sink.owner import Owner
+from services.sink.owner import Owner, end, hold
 from services.sink.plan import Block, Place, Planner
 from services.sink.recover import Recovery, moved_intents
 from services.sink.seat import Seat, SeatLost
 from services.sink.streams import Stream
 from services.warehouse.backend import Fenced, Handle, Warehouse, WarehouseError
-from streams.engine.exits import Exit, die
 from streams.engine.failpoints import Failpoints
 
 LIMIT_ROWS = 20_000
 LINGER_SECONDS = 0.2
 POLL_RECORDS = 4_000  # at a time, so that the event loop serves readers in between
 IDLE_SECONDS = 0.5  # without a next block: the commit says that the last one is whole
-LAG_SECONDS = 1.0
 RETRY_SECONDS = (0.2, 0.5, 1, 2, 5, 10)
 
 
@@ -91,40 +89,22 @@ class SinkStream:
         self._log: Any = structlog.get_logger("sink").bind(stream=stream.name)
         self._block = self._previous = 0
         self._open: dict[Place, Intent] = {}
-        self._ends: dict[Place, int] = {}
+        self._lag = Lag(stream, self.standing)
 
     async def serve(self) -> None:
         """Waits for its turn, recovers, then stores blocks. Ends the process when another one has taken over; other errors leave it, and
         end the process's task: a restart may heal them."""
         try:
-            if self._owner and not await self._turn(self._owner.granted):
-                return
-            await self._serve()
+            if self._owner is None or await self._owner.turn(self._stop):
+                await self._serve()
         except (SeatLost, Fenced) as lost:
-            self._end(lost)
-
-    async def _turn(self, granted: asyncio.Event) -> bool:
-        """Waits for it; False when `stop` came first."""
-        waits = [asyncio.create_task(granted.wait()), asyncio.create_task(self._stop.wait())]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
-        return not self._stop.is_set()
-
-    def _end(self, lost: Exception) -> NoReturn:
-        die(Exit.OWNER_LOST, f"{self.stream.name}: {str(lost)[:200]}")
-
-    async def _hold(self) -> None:
-        try:
-            await self._seat.hold()
-        except SeatLost as lost:
-            self._end(lost)
+            end(self.stream.name, lost)
 
     async def _serve(self) -> None:
         self._handle: Handle = await asyncio.to_thread(self._warehouse.handle)
         places = await self._topics.places()
         self._seat: Seat = await self._topics.sit(places)  # the commits of one before us end here,
-        holding = asyncio.create_task(self._hold())
+        holding = asyncio.create_task(hold(self._seat, self.stream.name))
         try:
             if self._warehouse.shared and self._options.fence:  # and its inserts here: then what both left can be looked at
                 await asyncio.to_thread(fence.claim, self._handle, self.stream, self._warehouse.replicated)
@@ -148,14 +128,14 @@ class SinkStream:
             start.positions.setdefault(place, await self._consumer.position(TopicPartition(*place)))
         if start.moved:
             await self._commit({place: (i.start, intent.encode(i)) for place, i in moved_intents(start).items()})
-        self.standing = dict(start.positions)
+        self.standing.update(start.positions)
         await asyncio.to_thread(self._remember_newest)
         self._planner = Planner(start.positions, start.marks, self._schemas, self.stream.marked and self._options.marks)
 
     async def _run(self) -> None:
         """Stores blocks till `stop`."""
         self.ready.set()
-        watching = asyncio.create_task(self._watch_lag())
+        watching = asyncio.create_task(self._lag.watch(self._consumer))
         try:
             await self._store_blocks()
         finally:
@@ -168,30 +148,15 @@ class SinkStream:
         return {"ready": self.ready.is_set(), "block": self.whole, "failing": self.failing}
 
     def lag(self, realm: Realm) -> int:
-        """Records of this realm in Kafka and not yet in the tables, as of the last look (LAG_SECONDS ago at most)."""
-        ends = [(place, end) for place, end in self._ends.items() if realm_of(place[0]) is realm]
-        return sum(max(0, end - self.standing[place]) for place, end in ends)
+        """Records of this realm in Kafka and not yet in the tables, as of the last look (a second ago at most)."""
+        return self._lag.of(realm)
 
     async def waiting(self, realm: Realm) -> int:
         """The same, asked of Kafka now; -1 while the stream is not ready. KafkaError when the broker is away."""
         if not self.ready.is_set():
             return -1
-        await self._look_at_ends()
+        await self._lag.look(self._consumer)
         return self.lag(realm)
-
-    async def _look_at_ends(self) -> None:
-        ends = await self._consumer.end_offsets([TopicPartition(*place) for place in self.standing])
-        self._ends = {(tp.topic, tp.partition): end for tp, end in ends.items()}
-
-    async def _watch_lag(self) -> None:
-        """Keeps the lag true also while the warehouse is away and nothing is read."""
-        while True:
-            with contextlib.suppress(KafkaError):
-                await self._look_at_ends()
-                for (topic, partition), end in self._ends.items():
-                    waiting = max(0, end - self.standing[(topic, partition)])
-                    metrics.LAG.labels(self.stream.group, topic, str(partition)).set(waiting)
-            await asyncio.sleep(LAG_SECONDS)
 
     def _remember_newest(self) -> None:
         newest = f"SELECT _topic AS topic, toUnixTimestamp64Milli(max(_ts)) AS newest FROM {self.stream.facts} GROUP BY topic"

@@ -13,7 +13,7 @@ own half of the streams, and a restart would wait for the session of its former 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
@@ -40,7 +40,7 @@ class Owner:
         """Runs till it is cancelled; ends the process when another one has taken over."""
         seat = Seat(self._bootstrap, self._group, [], self._me, SESSION_SECONDS)
         try:
-            await self._turn(seat)
+            await self._empty(seat)
             while True:
                 await seat.take()
                 self.other = ""
@@ -56,10 +56,18 @@ class Owner:
         finally:
             await seat.leave()
 
+    async def turn(self, stop: asyncio.Event) -> bool:
+        """Waits till this process may work; False when `stop` came first."""
+        waits = [asyncio.create_task(self.granted.wait()), asyncio.create_task(stop.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
+        return not stop.is_set()
+
     def report(self) -> dict[str, Any]:
         return {"works": self.granted.is_set(), "waits_for": self.other}
 
-    async def _turn(self, seat: Seat) -> None:
+    async def _empty(self, seat: Seat) -> None:
         while (found := await seat.taken_by()) and found.name != self._me.name:
             if found.at != self.other:
                 self._log.warning("another warehouse process works, waiting", other=found.at)
@@ -68,3 +76,16 @@ class Owner:
             await asyncio.sleep(LOOK_SECONDS)
         if self.other:
             self._log.warning("taking over", other=self.other)
+
+
+async def hold(seat: Seat, stream: str) -> None:
+    """Keeps a stream's seat; ends the process when it is lost."""
+    try:
+        await seat.hold()
+    except SeatLost as lost:
+        end(stream, lost)
+
+
+def end(stream: str, lost: Exception) -> NoReturn:
+    """Nothing may be committed or inserted after this."""
+    die(Exit.OWNER_LOST, f"{stream}: {str(lost)[:200]}")

@@ -17,11 +17,11 @@ from schemas.avro.incident_event.event import IncidentEvent
 from schemas.realms import Realm
 from schemas.registry import latest
 from services.embedded.ports import free_port
-from services.sink import container, repair
+from services.sink import container, fence, repair
 from services.sink.plan import Planner
 from services.sink.streams import DELTAS, EVENTS, STREAMS, Stream
 from services.warehouse.accounts import HASH, rollup_mismatches, row_hash
-from services.warehouse.backend import Handle, Warehouse, WarehouseError, open_warehouse, scalar
+from services.warehouse.backend import Fenced, Handle, Warehouse, WarehouseError, open_warehouse, scalar
 from services.warehouse.migrate import dump, migrate
 from services.warehouse.read_port.ask import FOLDER, sql
 from tests import numbered
@@ -198,3 +198,43 @@ def test_readers_do_not_wait_for_the_sink_s_handle(engine: Warehouse) -> None:
     with engine.reader() as first, engine.reader() as second:
         assert first is not second
         assert scalar(first, "SELECT 1") == scalar(second, "SELECT 1") == 1
+
+
+def test_only_the_newest_claim_on_a_stream_may_insert(engine: Warehouse, handle: Handle) -> None:
+    if not engine.shared:
+        pytest.skip("an embedded engine has one process")
+    older, other, newer = engine.handle(), engine.handle(), engine.handle()
+    fence.claim(older, DELTAS)
+    older.insert_avro(DELTAS.inlet, DELTA_ROWS.container(1, range(100)))
+    assert scalar(handle, f"SELECT count() FROM {DELTAS.facts}") == 100
+    assert rollup_mismatches(handle, DELTAS, Realm.LIVE) == {}
+    fence.claim(other, EVENTS)  # another stream's claim is none of its business
+    older.insert_avro(DELTAS.inlet, DELTA_ROWS.container(2, range(100, 200)))
+    fence.claim(newer, DELTAS)
+    view = repair.View.of(handle, DELTAS, "state_totals")
+    for table in (DELTAS.inlet, DELTAS.facts):
+        with pytest.raises(Fenced):
+            older.insert_avro(table, DELTA_ROWS.container(3, range(200, 300)))
+    with pytest.raises(Fenced):
+        older.insert_select("state_totals", view.columns, view.select(f"SELECT * FROM {DELTAS.facts}"))
+    with pytest.raises(Fenced):
+        older.truncate("state_totals")
+    newer.insert_avro(DELTAS.inlet, DELTA_ROWS.container(3, range(200, 300)))
+    assert scalar(handle, f"SELECT count() FROM {DELTAS.facts}") == 300
+    assert rollup_mismatches(handle, DELTAS, Realm.LIVE) == {}
+    for one in (older, other, newer):
+        one.close()
+
+
+def test_a_claimed_insert_is_one_part_however_many_rows(engine: Warehouse, handle: Handle) -> None:
+    if not engine.shared:
+        pytest.skip("an embedded engine has one process")
+    fence.claim(handle, DELTAS)
+    handle.run(f"SYSTEM STOP MERGES {DELTAS.facts}")
+    try:
+        handle.insert_avro(DELTAS.inlet, DELTA_ROWS.container(1, range(70_000)))  # more than a block of the engine's own choice
+        parts = f"SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND table = '{DELTAS.facts}'"
+        assert scalar(handle, parts) == 1
+        assert scalar(handle, f"SELECT count() FROM {DELTAS.facts}") == 70_000
+    finally:
+        handle.run(f"SYSTEM START MERGES {DELTAS.facts}")
