@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "replay": "services.commands.replay",
     "reconcile": "services.commands.reconcile",
     "audit": "services.commands.audit",
+    "rebuild": "services.commands.rebuild",
     "dlq": "services.commands.dlq",
     "repartition": "services.commands.repartition",
     "keys": "services.commands.keys",

@@ -23,6 +23,8 @@ from services.warehouse.read_port import metrics as read_metrics
 from services.warehouse.read_port.app import build_app
 from services.warehouse.read_port.ask import Questions
 from services.warehouse.read_port.scope import Gatekeeper
+from services.warehouse.rebuild import book
+from services.warehouse.rebuild.run import Rebuilder
 
 READERS = 4
 THREADS = 16  # the sink's streams, each in one call at a time, with room to spare
@@ -47,7 +49,8 @@ async def serve(process: Process) -> None:
     if not (settings.clickhouse_url or name.endswith("-0")):
         raise DirectoryTaken(f"{settings.data_dir}: another warehouse process uses it, and an embedded engine has one owner")
     warehouse = await _opened(process)
-    await _migrated(process, warehouse)
+    if not await asyncio.to_thread(book.is_begun, warehouse):
+        await _migrated(process, warehouse)
     owner = Owner(settings.bootstrap, OWNERS, name)
     options = Options(process.failpoints, during_insert=_mid_insert(process, warehouse))
     streams = {
@@ -55,11 +58,17 @@ async def serve(process: Process) -> None:
         for stream in STREAMS
     }
     process.health(lambda: _health(owner, streams))
+    rebuilder = Rebuilder(process, warehouse, settings.realm_list)
     questions = Questions(warehouse, READERS)
-    app = build_app(questions, Gatekeeper(KeyStore(settings.keys_file), settings.realm_list), streams)
-    storing = [asyncio.create_task(stream.serve()) for stream in streams.values()]
+    app = build_app(questions, Gatekeeper(KeyStore(settings.keys_file), settings.realm_list), streams, rebuilder)
+    storing = [asyncio.create_task(_stored(rebuilder, stream)) for stream in streams.values()]
+    storing.append(asyncio.create_task(rebuilder.serve(streams, owner.granted)))
     owning = asyncio.create_task(owner.serve())
-    standing = [asyncio.create_task(_all_ready(list(streams.values()))), asyncio.create_task(_waits(owner))]
+    standing = [
+        asyncio.create_task(_all_ready(list(streams.values()))),
+        asyncio.create_task(_waits(owner)),
+        asyncio.create_task(_rebuilds(rebuilder)),
+    ]
     await _first_of(process, [*storing, owning], standing)
     serving = asyncio.create_task(serve_http(process, app, settings.read_port))
     try:
@@ -105,6 +114,15 @@ async def _migrated(process: Process, warehouse: Warehouse) -> None:
 def _health(owner: Owner, streams: dict[str, SinkStream]) -> dict[str, Any]:
     reports = {name: stream.report() for name, stream in streams.items()}
     return {"ok": not any(report["failing"] for report in reports.values()), "owner": owner.report(), "streams": reports}
+
+
+async def _stored(rebuilder: Rebuilder, stream: SinkStream) -> None:
+    if await rebuilder.may_begin(stream.stream):
+        await stream.serve()
+
+
+async def _rebuilds(rebuilder: Rebuilder) -> None:
+    await rebuilder.noticed.wait()
 
 
 async def _waits(owner: Owner) -> None:

@@ -176,7 +176,7 @@ def test_audits_under_load_find_no_difference_where_there_is_none(own_broker: Br
     finally:
         ended.set()
         writing.join()
+        warehouse.close()
     assert [report.document() for report in reports if not report.agrees] == []
     seen = [report.figures["incident"]["events"] for report in reports]
     assert seen[0] < seen[-1] <= written * TEST_PARTITIONS
-    warehouse.close()

@@ -20,10 +20,13 @@ from services.warehouse.read_port import audit, cases, internal, metrics
 from services.warehouse.read_port.ask import Questions
 from services.warehouse.read_port.scope import Gatekeeper, not_found
 from services.warehouse.read_port.snapshot import Sinks, Snapshots
+from services.warehouse.rebuild.run import Rebuilder
+
+NOT_OF_TABLES = ("/health", "/internal/rebuild")
 
 
-def build_app(questions: Questions, gate: Gatekeeper, streams: dict[str, SinkStream]) -> FastAPI:
-    """`streams`: the running sink streams by name."""
+def build_app(questions: Questions, gate: Gatekeeper, streams: dict[str, SinkStream], rebuilder: Rebuilder) -> FastAPI:
+    """`streams`: the running sink streams by name. While `rebuilder` is at work every question to the tables answers 503."""
     app = FastAPI(title="Liandong read port", docs_url=None, redoc_url=None)
     snapshots = Snapshots(questions, Sinks(streams["events"], streams["deltas"], streams["outcomes"]))
     app.include_router(cases.routes(questions, gate))
@@ -43,6 +46,12 @@ def build_app(questions: Questions, gate: Gatekeeper, streams: dict[str, SinkStr
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
         return JSONResponse(found, headers={"ETag": etag, "Cache-Control": "no-cache"})
+
+    @app.get("/internal/rebuild")
+    async def rebuild(request: Request) -> Any:
+        """How far a rebuild of the tables is, or how the last one ended."""
+        gate.admin(request)
+        return rebuilder.progress
 
     @app.get("/health")
     async def health() -> Any:
@@ -66,7 +75,11 @@ def build_app(questions: Questions, gate: Gatekeeper, streams: dict[str, SinkStr
 
     @app.middleware("http")
     async def counted(request: Request, call: Any) -> Response:
-        response: Response = await call(request)
+        response: Response
+        if rebuilder.under_way and request.url.path not in NOT_OF_TABLES:
+            response = Problem(HTTPStatus.SERVICE_UNAVAILABLE, rebuilder.words(), {"Retry-After": "5"}).answer()
+        else:
+            response = await call(request)
         route = getattr(request.scope.get("route"), "path", "unknown")
         metrics.ANSWERS.labels(route, str(response.status_code)).inc()
         return response
