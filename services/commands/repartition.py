@@ -30,12 +30,15 @@ def repartition(
 
     The old platform is only read. A killed run goes on where it was when it is started again. Exit code 1 when anything differs.
     """
+    from aiokafka.errors import KafkaError
+
     from services.embedded.broker import BrokerError
     from services.embedded.jars import JarError
     from services.embedded.java import JavaError
     from services.embedded.state import AlreadyRunning
     from services.repartition.run import Order, repartition
     from services.repartition.topics import CannotRepartition
+    from services.warehouse.backend import WarehouseError
 
     settings = load(data_dir)
     if not settings.data_dir.exists():
@@ -44,7 +47,7 @@ def repartition(
     bars = Bars()
     try:
         account = repartition(order, bars)
-    except (CannotRepartition, AlreadyRunning, BrokerError, JavaError, JarError, OSError) as error:
+    except (CannotRepartition, AlreadyRunning, BrokerError, JavaError, JarError, WarehouseError, KafkaError, OSError) as error:
         bars.stop()
         end(str(error))
     bars.stop()

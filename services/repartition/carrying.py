@@ -100,14 +100,17 @@ def _carry_stream(handle: Handle, stream: Stream, log: str, names: list[str], ac
         raise CannotRepartition(
             f"{rows} rows of {stream.facts} have no record in Kafka, though it keeps that topic for ever: see the runbook."
         )
-    sync = "SETTINGS mutations_sync = 2"
-    if rows:
-        handle.run(f"ALTER TABLE {stream.facts} DELETE WHERE NOT ({condition}) {sync}")
+    kept = f"{stream.facts}_carried"
+    if rows:  # by way of another table: mutations take `_part` for ClickHouse's own column of that name
         columns = ("_topic", "src_topic") if stream.marked else ("_topic",)
-        labels = ", ".join(f"{c} = if({c} = '' OR position({c}, '{LOG}') > 0, {c}, concat('{log}{LOG}', {c}))" for c in columns)
-        handle.run(f"ALTER TABLE {stream.facts} UPDATE {labels} WHERE 1 {sync}")
-    else:
-        handle.run(f"TRUNCATE TABLE {stream.facts} SYNC")
+        labels = ", ".join(f"if({c} = '' OR position({c}, '{LOG}') > 0, {c}, concat('{log}{LOG}', {c})) AS {c}" for c in columns)
+        handle.run(f"DROP TABLE IF EXISTS {kept} SYNC")
+        handle.run(f"CREATE TABLE {kept} AS {stream.facts} ENGINE = MergeTree ORDER BY tuple()")
+        handle.run(f"INSERT INTO {kept} SELECT * FROM {stream.facts} WHERE {condition}")
+    handle.run(f"TRUNCATE TABLE {stream.facts} SYNC")
+    if rows:
+        handle.run(f"INSERT INTO {stream.facts} SELECT * REPLACE ({labels}) FROM {kept}")
+        handle.run(f"DROP TABLE {kept} SYNC")
     for rollup in stream.rollups:
         handle.run(f"TRUNCATE TABLE {rollup} SYNC")
     repair.repair_rollups(handle, stream)
