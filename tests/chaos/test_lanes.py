@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.broker]
 RATE = 20.0  # presses/s
 TIMES = 10  # the flood against what the case lane can do
 GOAL_MS = 1000.0  # p99 from press to page, also in a flood, on two cores that send the flood as well
+RESTART_SECONDS = 10.0  # within which a press is paged that comes while the worker is dead
 FACTOR = 20.0  # on a machine that is busy with other things: at most so many times the quiet p99
 
 
@@ -78,8 +79,7 @@ def test_an_alarm_is_paged_while_incidents_flood_and_while_their_workers_die(rig
     account.verdict({"I1": judge.breaks + missing})
     print(f"flood: {sent:.0f}/s appended, {decided:.0f}/s decided, the backlog grew from {first} to {last} in {seconds:.1f} s")
     account.figure("flood times the lane's rate", round(sent / decided, 1))
-    assert judge.breaks == 0
-    assert missing == 0
+    account.held()
     assert sum(run.failed for run in runs.values()) == 0
     waits = {name: judge.append_to_page(run) for name, run in runs.items()}
     for name, run in runs.items():
@@ -107,7 +107,6 @@ def test_a_press_is_paged_once_wherever_the_alarm_worker_dies(rig: Rig, account:
     found = judge.append_to_page(presses)
     print(f"{point}: press appended to page appended {found}, {judge.repeats} records said again")
     account.figure("p99 ms", found.p99)
-    assert judge.breaks == 0
-    assert judge.missing(presses) == 0
+    account.recovered(found.worst / 1000, RESTART_SECONDS)
     assert len(judge.paged) == len(presses.made) == 200
-    assert found.worst <= 10_000, "a press during a kill is paged within ten seconds"
+    account.held()
