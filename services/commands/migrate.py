@@ -25,7 +25,7 @@ def migrate(
     settings = load(data_dir)
     state = read_state(settings.state_file)
     if state and is_locked(settings.data_dir) and not settings.clickhouse_url:
-        _ask(state["read"], platform_key(state, "admin"), as_json)
+        _ask(state["read"], platform_key(state, "admin"), state["realms"][0], as_json)
         return
     try:
         warehouse = open_warehouse(settings.warehouse_dir, settings.clickhouse_url, 1)
@@ -40,8 +40,8 @@ def migrate(
         typer.echo(text or "\n".join(applied) or "nothing to do")
 
 
-def _ask(url: str, key: str, as_json: bool) -> None:
-    answer = httpx.get(f"{url}/internal/migrations", headers={"Authorization": f"Bearer {key}"}, timeout=30)
+def _ask(url: str, key: str, realm: str, as_json: bool) -> None:
+    answer = httpx.get(f"{url}/internal/migrations", params={"realm": realm}, headers={"Authorization": f"Bearer {key}"}, timeout=30)
     if answer.status_code != 200:
         end(f"the read port answered {answer.status_code}: {answer.text[:200]}")
     held = [row["name"] for row in answer.json()["migrations"]]

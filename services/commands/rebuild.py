@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from schemas.realms import Realm
 from services.clock import now_ms
 from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
 from services.warehouse.rebuild.book import place_order
@@ -42,7 +43,7 @@ def warehouse(
     command or any process is killed. Exit code 0: whole. 1: some records are in neither Kafka nor the old tables (it says which).
     """
     settings, state = running(data_dir)
-    port = _Port(state["read"], platform_key(state, "admin"))
+    port = _Port(state["read"], platform_key(state, "admin"), settings.realm_list[0])
     found = port.ask()
     if found is not None and found["step"] not in ("", "done"):
         order = found["order"]
@@ -63,13 +64,13 @@ def warehouse(
 class _Port:
     """The read port, which is away while the warehouse process starts anew."""
 
-    def __init__(self, url: str, key: str) -> None:
-        self._url, self._headers = url, {"Authorization": f"Bearer {key}"}
+    def __init__(self, url: str, key: str, realm: Realm) -> None:
+        self._url, self._headers, self._realm = url, {"Authorization": f"Bearer {key}"}, {"realm": realm.value}
 
     def ask(self) -> dict[str, Any] | None:
         """None while nobody answers."""
         try:
-            answer = httpx.get(f"{self._url}/internal/rebuild", headers=self._headers, timeout=10)
+            answer = httpx.get(f"{self._url}/internal/rebuild", params=self._realm, headers=self._headers, timeout=10)
         except httpx.HTTPError:
             return None
         if answer.status_code in (401, 404):

@@ -38,6 +38,12 @@ def place_order(data_dir: Path, order: int) -> None:
     write_private(data_dir / ORDER_FILE, json.dumps({"order": order}))
 
 
+def forget_order(data_dir: Path, order: int) -> None:
+    """It is done; a newer one stays."""
+    if order_of(data_dir) == order:
+        (data_dir / ORDER_FILE).unlink()
+
+
 class Book:
     """`step` "" when no rebuild was ever begun. `note` grows from step to step: order, ends, cuts, carried rows, what is missing."""
 

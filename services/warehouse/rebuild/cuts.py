@@ -6,7 +6,7 @@ reads; but never above the newest row of the old table, behind which only Kafka 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,8 @@ MARGIN_MS = DAY_MS
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One partition. `begin`: what Kafka still has; `end`: when the rebuild began; `low` and `high`: of the rows that are carried, from
-    and up to, equal when there are none."""
+    """One partition. `begin`: what Kafka still has; `at`: the cut; `end`: when the rebuild began; `low` and `high`: the oldest row of the
+    old table and next after its newest one, both 0 when there is none."""
 
     topic: str
     partition: int
@@ -42,7 +42,7 @@ class Cut:
 
     def missing(self) -> list[dict[str, Any]]:
         """Offsets that neither Kafka nor the old table has: no rows, unless the records there were repeats."""
-        gaps = [(0, min(self.begin, self.low)), (self.high, self.begin)] if self.high > self.low else [(0, self.begin)]
+        gaps = [(0, min(self.begin, self.low)), (self.high, self.begin)] if self.high else [(0, self.begin)]
         return [{"topic": self.topic, "partition": self.partition, "from": low, "to": high} for low, high in gaps if low < high]
 
 
@@ -59,32 +59,26 @@ async def decide(handle: Handle, stream: Stream, places: Sequence[Place], bootst
         safe = await consumer.offsets_for_times(dict.fromkeys(aging, now_ms() - kept * DAY_MS + MARGIN_MS)) if aging else {}
     finally:
         await consumer.stop()
-    found = {}
+    found = []
     for tp in partitions:
-        place, begin, end = (tp.topic, tp.partition), begins[tp], ends[tp]
+        begin, end = begins[tp], ends[tp]
+        low, high = held.get((tp.topic, tp.partition), (0, 0))
         safe_from = (safe[tp].offset if safe[tp] else end) if tp in safe else begin
-        found[place] = (begin, max(begin, min(safe_from, held.get(place, (0, 0))[1])), end)
-    carried = _held(handle, stream, {place: at for place, (_, at, _) in found.items()})
-    return [Cut(*place, begin, at, end, *carried.get(place, (at, at))) for place, (begin, at, end) in found.items()]
+        found.append(Cut(tp.topic, tp.partition, begin, max(begin, min(safe_from, high)), end, low, high))
+    return found
 
 
-def _held(handle: Handle, stream: Stream, below: Mapping[Place, int] | None = None) -> dict[Place, tuple[int, int]]:
-    """Offset of the oldest row and next after the newest one in the old table, by partition; with `below`, of rows below these offsets."""
+def _held(handle: Handle, stream: Stream) -> dict[Place, tuple[int, int]]:
+    """Offset of the oldest row and next after the newest one in the old table, by partition."""
     if not aside.is_aside(handle, stream.facts):
         return {}
-    where = "1" if below is None else _listed(below, "<")
     rows = handle.rows(
-        f"SELECT _topic AS topic, _part AS part, min(_off) AS low, max(_off) + 1 AS high FROM {ASIDE}.{stream.facts} "
-        f"WHERE {where} GROUP BY topic, part"
+        f"SELECT _topic AS topic, _part AS part, min(_off) AS low, max(_off) + 1 AS high FROM {ASIDE}.{stream.facts} GROUP BY topic, part"
     )
     return {(row["topic"], row["part"]): (row["low"], row["high"]) for row in rows}
 
 
 def not_in_kafka(cuts: Sequence[Cut]) -> str:
     """Condition: rows of the old table that are carried. Those of other topics too: of realms that are not served, of older logs."""
-    return f"NOT {_listed({cut.place: cut.at for cut in cuts}, '>=')}"
-
-
-def _listed(places: Mapping[Place, int], compared: str) -> str:
-    parts = [f"(_topic = '{topic}' AND _part = {part:d} AND _off {compared} {at:d})" for (topic, part), at in sorted(places.items())]
-    return f"({' OR '.join(parts) or '0'})"
+    parts = [f"(_topic = '{cut.topic}' AND _part = {cut.partition:d} AND _off >= {cut.at:d})" for cut in cuts]
+    return f"NOT ({' OR '.join(parts) or '0'})"

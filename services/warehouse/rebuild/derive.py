@@ -19,7 +19,7 @@ from services.sink.kafka import Topics
 from services.sink.marks import COPIED, Marks, source_of
 from services.sink.plan import Place
 from services.sink.streams import DELTAS, EVENTS
-from services.warehouse.backend import Handle
+from services.warehouse.backend import Handle, scalar
 from services.warehouse.rebuild import carry
 from services.warehouse.rebuild.cuts import Cut
 
@@ -81,9 +81,10 @@ def marks(deltas: Sequence[Cut], bounds: Mapping[Place, int]) -> dict[Place, Mar
 
 def make(handle: Handle, bounds: Mapping[Place, int], above: int, hit: Callable[[str], None]) -> int:
     """Makes what is lacking, under block numbers above `above`; answers how many rows."""
-    if not bounds:
+    lacking = {place: bound for place, bound in bounds.items() if _lacks(handle, place, bound)}
+    if not lacking:
         return 0
-    places = [f"(_topic = '{topic}' AND _part = {part:d} AND _off < {bound:d})" for (topic, part), bound in sorted(bounds.items())]
+    places = [f"(_topic = '{topic}' AND _part = {part:d} AND _off < {bound:d})" for (topic, part), bound in sorted(lacking.items())]
     carried = f"SELECT event_id FROM {DELTAS.facts} WHERE NOT startsWith(_topic, '{DERIVED}')"
     here = f"replaceOne(source._topic, '{INCIDENT_EVENTS.name}', '{LIVE_DELTAS.name}')"
     instead = {
@@ -92,3 +93,12 @@ def make(handle: Handle, bounds: Mapping[Place, int], above: int, hit: Callable[
     }  # fmt: skip
     source = carry.Source(EVENTS.facts, f"({' OR '.join(places)}) AND event_id NOT IN ({carried})", instead)
     return carry.move(handle, DELTAS, source, above, hit, lambda _: None)
+
+
+def _lacks(handle: Handle, place: Place, bound: int) -> bool:
+    """Whether a partition has other numbers of events and of carried deltas: then they are compared one by one, which takes memory."""
+    topic, partition = place
+    mine = f"_topic = '{topic}' AND _part = {partition:d} AND _off < {bound:d}"
+    events = scalar(handle, f"SELECT count() FROM {EVENTS.facts} WHERE {mine}")
+    sources = f"src_topic = '{topic}' AND src_partition = {partition:d} AND src_offset < {bound:d} AND NOT startsWith(_topic, '{DERIVED}')"
+    return bool(events != scalar(handle, f"SELECT uniqExact(src_offset) FROM {DELTAS.facts} WHERE {sources}"))

@@ -172,7 +172,7 @@ class Rebuilder:
         self._hit("rebuild_before_done")
         await asyncio.to_thread(aside.drop_old, self._handle)
         await self._write("done", result=result)
-        self._show()
+        book.forget_order(self._process.settings.data_dir, note["order"])
         self._process.log.info("rebuilt", **result)
 
     async def _derive(self, streams: Mapping[str, SinkStream]) -> None:
