@@ -147,6 +147,7 @@ def _agent(app: App, name: str, settings: WorkerSettings) -> Callable[..., Any]:
             if not runner:
                 producer: Any = app.producer
                 assert isinstance(producer, Producer)
+                await _check_partitions(producer, event.value.tp.topic, settings.partitions)
                 shipper = Shipper(producer.guarded, app.state_table, app.failpoints, app.lane.processor.has_outbox)
                 runner.append(
                     Runner(
@@ -164,6 +165,13 @@ def _agent(app: App, name: str, settings: WorkerSettings) -> Callable[..., Any]:
             await asyncio.sleep(0)
 
     return body
+
+
+async def _check_partitions(producer: Producer, topic: str, wanted: int) -> None:
+    """All topics of a platform have as many partitions; a worker that counts otherwise would part a key from its state."""
+    found = len(await producer.guarded.partitions_for(topic))
+    if found != wanted:
+        die(Exit.WRONG_PARTITIONS, f"{topic} has {found} partitions, the settings say {wanted}")
 
 
 def _watch(app: App, settings: WorkerSettings, on_ready: Callable[[], None]) -> Callable[[], Any]:

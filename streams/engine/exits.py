@@ -24,6 +24,7 @@ class Exit(IntEnum):
     INPUT_LOST = 81  # an input ends before its commit: going on would swallow what is written next
     REPLACED = 82  # another process is in the group under the same name
     TOO_OLD = 83  # a later release has written what this one cannot read: passing over it would lose it for good
+    WRONG_PARTITIONS = 84  # the setting `partitions` is not what the topics have: keys would go to foreign partitions
 
 
 def die(code: Exit, why: str) -> NoReturn:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,7 +19,9 @@ from services.adapters.murmur import partition_of
 from services.repartition import labels
 from services.repartition.topics import row_of
 from services.sink.marks import source_of
+from streams import app
 from streams.agents import LANES
+from streams.engine.exits import Exit
 from streams.engine.source import src_of
 
 LOG, NEXT = "oldcluster", "newcluster"
@@ -100,3 +104,18 @@ def test_every_topic_is_copied_record_by_record_or_is_the_table_of_a_lane() -> N
         for realm in REALMS:
             assert row_of(topic.in_realm(realm, "any.department" if topic.per_department else "")) is topic
     assert row_of("somebody.else") is None
+
+
+async def test_a_worker_whose_settings_count_other_partitions_than_the_topics_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[Exit] = []
+    monkeypatch.setattr(app, "die", lambda code, why: ended.append(code))
+
+    class Topics:
+        async def partitions_for(self, topic: str) -> set[int]:
+            return set(range(48))
+
+    producer: Any = SimpleNamespace(guarded=Topics())
+    await app._check_partitions(producer, "incident.commands", 48)
+    assert not ended
+    await app._check_partitions(producer, "incident.commands", 12)
+    assert ended == [Exit.WRONG_PARTITIONS]
