@@ -80,8 +80,9 @@ class App(faust.App):
 
     async def on_start(self) -> None:
         await super().on_start()
+        tables: Any = self.tables
         # Not as a task: Faust starts those only after the first restore, and that one may stand still too.
-        Watchdog(self, self.consumer, self.tables.recovery, asyncio.get_running_loop(), self.limits).start()
+        Watchdog(self, self.consumer, tables.recovery, asyncio.get_running_loop(), self.limits).start()
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
