@@ -19,7 +19,9 @@ from services.sink.plan import Record
 from services.sink.streams import DEAD_LETTERS, Stream
 
 LANE = "sink"
-OURS = "@sink"  # after the topic in `src`: analytics writes letters about the same events, and a mark is of one writer
+AT_CUT, AT_INSERT = "@sink", "@sink-insert"
+"""After the topic in `src`. A mark counts on one writer who goes forward: analytics writes letters about the same events, and what only the
+engine finds unreadable is found later than what lies behind it."""
 LETTER_BYTES = 256 << 20  # before compression; what one record of any topic may hold
 KEY_BYTES = 200  # of a letter's own key; the original key stands whole in the letter
 
@@ -51,7 +53,7 @@ class Letters:
         self._codec = codec.codec(DeadLetter)
         self._log: Any = structlog.get_logger("sink").bind(stream=stream.name)
 
-    async def send(self, records: Sequence[Record]) -> None:
+    async def send(self, records: Sequence[Record], found: str = AT_CUT) -> None:
         """Returns when Kafka has them. A repeat after a stop carries the same `src`. Letters about letters are only logged, and so are
         copies of a repartitioning: their letters were copied with them."""
         for record in records:
@@ -60,9 +62,9 @@ class Letters:
             place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
             self._log.error("unreadable record", reason=fault.reason.value, detail=fault.detail, **place)
             if self._stream is not DEAD_LETTERS and not _is_copy(record):
-                await self._send(record, fault)
+                await self._send(record, fault, record.topic + found)
 
-    async def _send(self, record: Record, fault: InvalidPayload) -> None:
+    async def _send(self, record: Record, fault: InvalidPayload, source: str) -> None:
         if self._producer is None:
             self._producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap,
@@ -76,11 +78,11 @@ class Letters:
         letter = DeadLetter(
             topic=record.topic, partition=record.partition, offset=record.offset, realm=realm.value, key=record.key, value=record.value,
             reason=fault.reason.value, detail=fault.detail, code_version="1", lane=LANE, received_at=record.timestamp,
-            src_topic=record.topic + OURS, src_partition=record.partition, src_offset=record.offset, src_position=0,
+            src_topic=source, src_partition=record.partition, src_offset=record.offset, src_position=0,
         )  # fmt: skip
         await self._producer.send_and_wait(
             topics.DEAD_LETTERS.in_realm(realm), self._codec.encode(letter), key=(record.key or b"")[:KEY_BYTES],
-            headers=[header(record.topic + OURS, record.partition, record.offset, 0)],
+            headers=[header(source, record.partition, record.offset, 0)],
         )  # fmt: skip
 
     async def close(self) -> None:

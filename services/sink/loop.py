@@ -23,7 +23,7 @@ from services.clock import now_ms
 from services.sink import container, fence, intent, kafka, metrics, repair
 from services.sink.intent import Intent
 from services.sink.lag import Lag
-from services.sink.letters import Letters, undecodable
+from services.sink.letters import AT_INSERT, Letters, undecodable
 from services.sink.owner import Owner, end, hold
 from services.sink.plan import Block, Place, Planner
 from services.sink.recover import Recovery, moved_intents
@@ -283,7 +283,7 @@ class SinkStream:
         held = await asyncio.to_thread(repair.rows_of, self._handle, self.stream, numbered.number)
         if held or not bad:
             return
-        await self._letters.send(bad)
+        await self._letters.send(bad, AT_INSERT)
         gone = {id(record) for record in bad}
         block = numbered.block
         block.rows = [row for row in block.rows if id(row) not in gone]

@@ -14,12 +14,16 @@ from services.sink.marks import Marks
 from services.sink.plan import Block, Place, Planner, Record
 from services.sink.repair import Inconsistent
 from services.sink.streams import Stream
-from services.warehouse.backend import Handle
+from services.warehouse.backend import Handle, WarehouseError
 
 T = TypeVar("T")
 Ranges = dict[Place, tuple[int, int]]
 Reread = Callable[[Ranges], Awaitable[Mapping[Place, Sequence[Record]]]]
 Commits = Mapping[Place, tuple[int, str]]  # committed offset and metadata
+
+
+class Unreadable(Exception):
+    """The engine cannot read the rows of the open block: a record is not what its frame says."""
 
 
 @dataclass(slots=True)
@@ -65,8 +69,13 @@ class Recovery:
         else:
             self._from_commits(start, intents, share)
             if _is_open(share):
-                start.repairs += await self._finish(share)
-                start.previous = last if _first(share).rows else newest
+                try:
+                    start.repairs += await self._finish(share)
+                    start.previous = last if _first(share).rows else newest
+                except Unreadable:
+                    intents |= await self._before(share)
+                    start.positions |= {place: intents[place].end for place in share}
+                    start.moved, start.note = True, "open block with unreadable records: read anew"
             await self._marks(start, intents)
             if newest and any(place not in intents for place in places):
                 await self._fill_in(start, [place for place in places if place not in intents])
@@ -114,8 +123,19 @@ class Recovery:
             raise Inconsistent(f"{self.stream.facts}: block {first.block} has {found} rows of {first.rows}")
         block = await self._block_again(share)
         made = container.build(block.schema_id, first.block, block.month, block.rows)
-        await asyncio.to_thread(self.handle.insert_avro, self.stream.facts, made, repair.query_id(self.stream, f"{first.block}-facts"))
+        try:
+            await asyncio.to_thread(self.handle.insert_avro, self.stream.facts, made, repair.query_id(self.stream, f"{first.block}-facts"))
+        except WarehouseError as error:
+            if error.broken_input and not await self._ask(repair.rows_of, first.block):
+                raise Unreadable from error
+            raise
         return 1
+
+    async def _before(self, share: Mapping[Place, Intent]) -> dict[Place, Intent]:
+        """Closed intents where the open block began: none of its rows is stored, the loop finds out which are unreadable."""
+        in_table = {} if all(i.before is not None for i in share.values()) else await self._ask(repair.marks_in_table, _first(share).block)
+        before = {place: dict(i.before) if i.before is not None else in_table.get(place, {}) for place, i in share.items()}
+        return {place: replace(i, end=i.start, before=before[place], after=before[place]) for place, i in share.items()}
 
     async def _block_again(self, share: Mapping[Place, Intent]) -> Block:
         """The open block as it was, from Kafka."""
