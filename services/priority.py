@@ -1,4 +1,5 @@
-"""Who yields the processor to whom: alarms, the gateway and the broker yield to nobody, everything else yields to them.
+"""Who yields the processor to whom: alarms, what carries them (gateway, broker) and what people look at yield to nobody; the other lanes
+and the simulation yield to them.
 
 Raising one's own niceness needs no rights. Where Linux groups processes by session (sched_autogroup), niceness counts within a group
 only, so the group of a process that leads its own session, as the supervisor's children do, is moved as well.
@@ -15,7 +16,7 @@ from pathlib import Path
 AUTOGROUP = Path("/proc/self/autogroup")
 TRIES, PAUSE = 100, 0.12  # the kernel takes one unprivileged change in 100 ms, machine-wide
 
-OTHERS = {"warehouse": 5, "dashboard": 5, "simulation": 10}  # by process name; lanes say theirs in streams.agents
+OTHERS = {"simulation": 10}  # by process name; lanes say theirs in streams.agents
 
 
 def yield_processor(nice: int) -> None:

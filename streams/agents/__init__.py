@@ -31,7 +31,7 @@ class Lane:
     processor: Callable[[], Processor]
     table: Topic | None
     per_realm: bool
-    nice: int = 5
+    nice: int = 3
     live_fetch_wait_ms: int = FETCH_WAIT_MS
 
     def nice_in(self, realm: Realm | None) -> int:
