@@ -32,7 +32,7 @@ from tests.clickhouse_http import ClickHouseServer
 ROUND_SECONDS = 150.0
 TABLES_EVERY = 3  # rounds
 FAULT_SECONDS = 180.0  # above what any fault takes: a rig that hangs is no finding about the platform
-RECOVERY_BOUND = 120.0  # s from the last healing to lag 0 everywhere
+RECOVERY_BOUND = 180.0  # s from the last healing to lag 0 everywhere, on a machine that also runs the brokers, the load and the oracle
 
 
 class Soak:
