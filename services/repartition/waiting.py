@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,8 @@ from services.sink.intent import Intent
 from services.sink.plan import Planner
 from services.sink.streams import STREAMS, Stream
 from streams.agents import LANES, Lane
+
+PLACE_SECONDS = 15.0  # above a worker's session
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +81,19 @@ def _command(pid: int) -> list[str]:
 
 
 async def members(bootstrap: str, wanted: Iterable[Group]) -> list[str]:
-    """Groups that have members: workers on other machines, which no note here tells of."""
-    admin = await admin_of(bootstrap)
+    """Groups that have members: workers on other machines, which no note here tells of. A static member that was just stopped keeps
+    its place till its session is over, so this waits a while before it says so."""
+    admin, names, deadline = await admin_of(bootstrap), [group.name for group in wanted], time.monotonic() + PLACE_SECONDS
     try:
-        known = {row[0] for row in await admin.list_consumer_groups()}
-        found = []
-        for group in wanted:
-            if group.name in known:
-                for answer in await admin.describe_consumer_groups([group.name]):
-                    found += [group.name for row in answer.groups if row[2] not in ("Empty", "Dead")]
-        return found
+        while True:
+            known = {row[0] for row in await admin.list_consumer_groups()}
+            found = []
+            for name in known.intersection(names):
+                for answer in await admin.describe_consumer_groups([name]):
+                    found += [name for row in answer.groups if row[2] not in ("Empty", "Dead")]
+            if not found or time.monotonic() > deadline:
+                return sorted(found)
+            await asyncio.sleep(0.5)
     finally:
         await admin.close()
 
