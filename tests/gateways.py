@@ -31,8 +31,15 @@ class Gateway:
 
 
 @contextmanager
-def gateway(bootstrap: str, data_dir: Path, read_url: str = "http://127.0.0.1:9", rate_limit: str = "1000000/second") -> Iterator[Gateway]:
-    """Starts `liandong run gateway`; without `read_url` no read port answers. Ends it by SIGTERM."""
+def gateway(
+    bootstrap: str,
+    data_dir: Path,
+    read_url: str = "http://127.0.0.1:9",
+    rate_limit: str = "1000000/second",
+    module: str = "services.cli",
+) -> Iterator[Gateway]:
+    """Starts `liandong run gateway`; without `read_url` no read port answers. Ends it by SIGTERM. `module`: another than liandong's own,
+    for a negative control."""
     settings = load(data_dir, bootstrap=bootstrap, read_url=read_url, rate_limit=rate_limit)
     keys = ensure_default_keys(settings.keys_file, settings.secrets_file, SERVED)
     note = settings.run_dir / "gateway.json"
@@ -40,7 +47,7 @@ def gateway(bootstrap: str, data_dir: Path, read_url: str = "http://127.0.0.1:9"
     log = data_dir / "gateway.log"
     with log.open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "run", "gateway", "--data-dir", str(data_dir)],
+            [sys.executable, "-m", module, "run", "gateway", "--data-dir", str(data_dir)],
             env={**os.environ, **as_environment(settings)},
             stdout=output,
             stderr=subprocess.STDOUT,

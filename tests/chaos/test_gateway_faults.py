@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +19,7 @@ from services.acks import AckReader
 from services.embedded.topics import ensure_topics
 from tests.chaos import disk
 from tests.chaos.cluster import Cluster
+from tests.chaos.proxy import Proxy
 from tests.chaos.results import Account
 from tests.gateways import SERVED, Gateway, gateway
 from tests.helpers import until
@@ -123,11 +123,18 @@ def judged(cluster: Cluster, data: Path, account: Account, senders: Senders) -> 
     account.figure("slowest answer s", senders.slowest)
     account.verdict({"I1": missing + wrong + doubled}, {"missing": missing, "wrong places": wrong, "doubled": doubled})
     assert senders.slowest < TELLING
-    account.held()
 
 
-FAULTS: dict[str, Callable[[Any], None]] = {
+def _for_a_second(proxy: Proxy) -> None:
+    """Less than the deadline: what hangs is sent again."""
+    proxy.drop_replies()
+    time.sleep(1)
+    proxy.heal()
+
+
+FAULTS: dict[str, Callable[[Proxy], None]] = {
     "acknowledgements lost": lambda proxy: proxy.drop_replies(),
+    "acknowledgements lost for a second": _for_a_second,
     "black hole": lambda proxy: proxy.black_hole(),
     "half-open sockets": lambda proxy: proxy.half_close(),
     "reset": lambda proxy: proxy.reset(),
@@ -153,6 +160,22 @@ def test_a_gateway_promises_what_is_in_kafka_or_refuses(cluster: Cluster, served
     account.recovered(time.monotonic() - healed, 20)
     senders.stop()
     judged(cluster, served.data_dir, account, senders)
+    account.held()
+
+
+@pytest.mark.control("F6", "a gateway without an idempotent producer, acknowledgements lost")
+def test_without_idempotence_a_lost_acknowledgement_writes_twice(cluster: Cluster, tmp_path: Path, account: Account) -> None:
+    (proxy,) = cluster.proxies
+    with gateway(cluster.bootstrap, tmp_path / "data", module="tests.chaos.unguarded_gateway") as unguarded:
+        senders = Senders(unguarded, "unguarded")
+        senders.more(lambda: len(senders.promised), 50, "promises before")
+        for _ in range(6):  # one request is under way at a time
+            _for_a_second(proxy)
+            senders.more(lambda: len(senders.promised), 20, "promises after")
+        senders.stop()
+    judged(cluster, tmp_path / "data", account, senders)
+    assert account.entry.details["doubled"]
+    account.red("I1")
 
 
 @pytest.mark.skipif(not disk.available(), reason=disk.WHY_NOT)
@@ -176,3 +199,4 @@ def test_a_gateway_whose_disk_is_full_promises_nothing_and_goes_on_when_there_is
             senders.stop()
         assert json.loads((data / "keys.json").read_text())
         judged(cluster, data, account, senders)
+    account.held()
