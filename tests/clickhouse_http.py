@@ -54,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = self._chunks()
         sql, data = (asked["query"], body) if "query" in asked else _split(body)
+        held = self._held(sql)
         tag = asked.get("query_id", "")
         self.running.append(tag)
         try:
@@ -67,8 +68,19 @@ class Handler(BaseHTTPRequestHandler):
             with self.ended:
                 self.running.remove(tag)
                 self.ended.notify_all()
+            if held:
+                Path(self.directory + ".released").rename(self.directory + ".done")
         headers = {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Summary": '{"written_rows":"0"}'}
         self._answer(200, payload, headers | ({"X-ClickHouse-Format": name} if name else {}))
+
+    def _held(self, sql: str) -> bool:
+        """Whether this is the insert that a test wanted to lie in the network for a while; answers when it may go on."""
+        with contextlib.suppress(FileNotFoundError):
+            if sql.endswith("FORMAT Avro"):
+                Path(self.directory + ".hold").rename(self.directory + ".held")
+                until(Path(self.directory + ".released").exists, "the held insert may go on", 300)
+                return True
+        return False
 
     def _chunks(self) -> bytes:
         parts = []
@@ -160,6 +172,21 @@ class ClickHouseServer:
         if self._process:
             self._process.kill()
             self._process.wait()
+
+    def hold(self) -> None:
+        """The next insert that comes is held before anything of it is done: it lies in the network, so to say."""
+        self._mark("hold").touch()
+
+    def holds(self) -> bool:
+        return self._mark("held").exists()
+
+    def release(self) -> None:
+        """It goes on; answers when it is stored or refused."""
+        self._mark("held").rename(self._mark("released"))
+        until(self._mark("done").exists, "the held insert has ended", 60)
+
+    def _mark(self, name: str) -> Path:
+        return self.directory.with_name(f"{self.directory.name}.{name}")
 
     def _answers(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
