@@ -18,7 +18,7 @@ from tests.chaos.rig import CHANGELOG, COMMANDS, PARTITIONS, Rig
 from tests.helpers import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]
-OUTAGE = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "15"))
+OUTAGE = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "12"))
 """How long all brokers are away; `CHAOS_OUTAGE_SECONDS=60` for the scenario in full."""
 
 
@@ -77,7 +77,7 @@ def test_with_one_of_three_brokers_left_producers_wait_and_lose_nothing(
     killed = time.monotonic()
     time.sleep(2)  # what was under way comes back
     before = len(rig.ledger.acked)
-    time.sleep(6)
+    time.sleep(4)
     assert len(rig.ledger.acked) == before, "a write with one copy was acknowledged"
     cluster.start()
     back = time.monotonic()

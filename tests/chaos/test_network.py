@@ -53,7 +53,7 @@ def test_a_black_holed_leader_holds_up_its_partitions_only_as_long_as_it_lasts(
     leader = cluster.leader(CHANGELOG, 0)
     account.window(f"broker {leader.id} of 3, which leads changelog partition 0")
     assert leader.proxy is not None
-    under_load(cluster, standing, leader.proxy.black_hole, 12)
+    under_load(cluster, standing, leader.proxy.black_hole, 10)
 
 
 @pytest.mark.scenario("F6", "the group's coordinator a black hole for longer than the session")
@@ -92,7 +92,7 @@ def test_half_a_second_of_jitter_slows_and_breaks_nothing(cluster: Cluster, stan
         for number, proxy in enumerate(cluster.proxies):
             proxy.delay(0.0, jitter=0.5, seed=number)
 
-    under_load(cluster, standing, jitter, 8)
+    under_load(cluster, standing, jitter, 6)
 
 
 @pytest.mark.scenario("F6", "half-open sockets: the client's end closed, the broker's open")
@@ -109,7 +109,7 @@ def test_half_open_sockets_are_left_behind(cluster: Cluster, standing: Standing,
 @pytest.mark.scenario("F6", "every connection reset once a second")
 def test_resets_every_second_lose_nothing(cluster: Cluster, standing: Standing, rig: Rig) -> None:
     def resets() -> None:
-        for _ in range(8):
+        for _ in range(6):
             for proxy in cluster.proxies:
                 proxy.reset()
             time.sleep(1)

@@ -168,7 +168,7 @@ def test_the_watchdog_ends_a_restore_that_stands_still(cluster: Cluster, rig: Ri
     key = restoring(rig, cluster, "impatient")
     assert not told(rig, key, "restored")
     proxy.black_hole()
-    until(lambda: told(rig, key, "in their recovery, and nothing has come"), "the watchdog ends the restore", 20)
+    until(lambda: told(rig, key, "in their recovery, and nothing has come"), "the watchdog ends the restore", 40)
     until(lambda: rig.exits[Exit.STANDSTILL], "the worker ended")
     proxy.heal()
     finished(rig)

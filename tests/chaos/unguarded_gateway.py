@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from aiokafka import AIOKafkaProducer
 
 from services.adapters import kafka
@@ -17,4 +15,4 @@ def _unguarded(*, enable_idempotence: bool, **given: object) -> AIOKafkaProducer
 vars(kafka)["AIOKafkaProducer"] = _unguarded
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
