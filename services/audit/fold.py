@@ -101,7 +101,7 @@ class Fold:
 
     def take(self, partition: int, records: Sequence[Any]) -> None:
         for record in records:
-            self.counts["records"] += 1
+            self.counts["records"] += not self._ended
             where = f"{record.topic}:{record.partition}:{record.offset}"
             if not self._is_new(partition, record, where):
                 continue

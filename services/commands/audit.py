@@ -73,7 +73,7 @@ def _print(reports: list[Report]) -> None:
             wrong = any(of == kind for of, _ in report.differences)
             verdict = "NO" if wrong else "?" if any(why.startswith(f"{kind}:") for why in report.blocked) else "yes"
             table.add_row(report.realm, kind, *(f"{figures[name]:,}" for name in names), verdict)
-    Console().print(table)
+    Console(width=140).print(table)
     for report in reports:
         for (kind, name), found in sorted(report.differences.items()):
             typer.echo(f"{report.realm} {kind} {name}: {found.count:,}")
