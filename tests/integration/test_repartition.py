@@ -31,7 +31,7 @@ from tests.platforms import LIANDONG, Platform, liandong, running
 from tests.principals import DESK, OTHER_DESK
 
 pytestmark = pytest.mark.broker
-CASES = 200
+CASES = 150
 RELAYED = 40
 SANDBOX = 20
 SAMPLE = 9
@@ -225,7 +225,8 @@ def test_twelve_partitions_become_forty_eight_and_nobody_sees_a_difference(stage
     topics = {row["topic"]: row for row in account["topics"]}
     assert account["equal"]
     assert all(row["equal"] and row["read"] == row["held"] for row in topics.values())
-    assert 0 < topics["incident.commands"]["written"] < topics["incident.commands"]["read"], "the killed runs wrote the rest"
+    written, read = (sum(row[name] for row in topics.values()) for name in ("written", "read"))
+    assert 0 < written < read, "the killed runs wrote the rest"
     assert account["carried_rows"]["outcomes"] + account["carried_rows"]["deltas"] == stage.expired
     assert {row["topic"]: row["keys"] for row in account["tables"]}["case-table-changelog"] == CASES + RELAYED
     again = json.loads(subprocess.run(_repartition(stage.old, new), capture_output=True, text=True, check=True).stdout)
@@ -274,6 +275,7 @@ def test_with_the_old_logs_marks_and_versions_new_commands_are_lost(stage: Stage
     subprocess.run(_repartition(stage.old, new, "tests.repartition_control"), capture_output=True, text=True, check=True, timeout=300)
     with running(new, "--no-simulation") as platform:
         world = World(platform, stage.keys | platform.keys | {"desk": stage.keys["desk"]}, stage.cases, stage.commands)
+        assert _reconciled(world)["exact"], "what was copied is there; the harm comes with the first new record"
         for case_id in stage.cases:
             world.command(case_id, "accept", {})
         found = _reconciled(world, wait="5")
