@@ -25,7 +25,8 @@ class Settings(BaseSettings):
         1, ge=1, le=9, description="copies of every topic made anew, at most as many as brokers; from 3 on two must be in sync to write"
     )
     static_members: bool = Field(
-        True, description="a worker of this data directory that comes back within its session (10 s) takes its partitions without a rebalance"
+        True,
+        description="a worker of this data directory that comes back within its session (10 s) takes its partitions without a rebalance",
     )
     realms: str = Field("live,sandbox,replay", description="served realms, comma separated")
     departments: str = Field("demo", description="departments with an intake topic, comma separated")

@@ -99,6 +99,7 @@ async def test_who_asks_is_told_of_each_acknowledgement_before_the_answer(case: 
 
 async def test_a_record_that_could_not_be_put_into_the_ledger_is_not_promised(case: tuple[Producer, str, Read]) -> None:
     producer, topic, _ = case
+
     def full(_pairs: object) -> None:
         raise OSError("no space left")
 
