@@ -63,13 +63,7 @@ class SinkStream:
     """`serve()` runs till `stop` is set. `standing` is the vector of next offsets that the tables hold, exact while `gate` is held."""
 
     def __init__(
-        self,
-        stream: Stream,
-        warehouse: Warehouse,
-        topics: kafka.Topics,
-        stop: asyncio.Event,
-        options: Options,
-        owner: Owner | None = None,
+        self, stream: Stream, warehouse: Warehouse, topics: kafka.Topics, stop: asyncio.Event, options: Options, owner: Owner | None = None
     ) -> None:
         """`owner` says when this process may work; None: at once."""
         self.stream = stream
