@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import services.audit
+from schemas.avro.alarm_event.event import AlarmEvent
 from schemas.avro.incident_event.event import IncidentEvent
 from services.audit.fold import Fold
 from services.audit.kinds import KINDS
@@ -29,7 +30,7 @@ class Log:
     def __init__(self) -> None:
         self.records: list[Any] = []
 
-    def put(self, event: IncidentEvent, **given: Any) -> Log:
+    def put(self, event: IncidentEvent | AlarmEvent, **given: Any) -> Log:
         topic, offset = "incident.events", len(self.records)
         fields = {"key": event.case_id.encode(), "value": numbered.encode(event), "headers": [numbered.header(event)]}
         self.records.append(SimpleNamespace(topic=topic, partition=0, offset=offset, **(fields | given)))
@@ -154,6 +155,24 @@ def test_a_state_whose_event_can_no_longer_come_is_ahead_for_good(outbox: bytes,
     found, report, _ = check(stored(4, outbox=outbox), numbers=range(4))
     found.judge({0: committed})
     assert (report.counts, found.ahead) == ({"table.ahead": 1}, {})
+
+
+def alarm(seq: int, state: str, type_: str, before: str) -> AlarmEvent:
+    values: dict[str, Any] = {name: 0 if kind == "int" else "" for name, kind in AlarmEvent.__annotations__.items()}
+    values |= {"case_id": "line", "case_seq": seq, "state": state, "state_from": before, "type": type_, "realm": "live", "county": "440305"}
+    return AlarmEvent(**values | {"county_from": "440305" if before else "", "src_topic": "alarm.commands", "src_offset": seq})
+
+
+def test_an_alarm_line_is_raised_again_after_its_end_and_nothing_else_follows_it() -> None:
+    steps = (("raised", "alarm.raised"), ("acknowledged", "alarm.acknowledged"), ("closed", "alarm.closed"))
+    for last, expected in (("alarm.reopened", {}), ("alarm.raised", {}), ("alarm.pressed_again", {"log.after_end": 1})):
+        log, before = Log(), ""
+        for seq, (state, type_) in enumerate([*steps, ("raised", last)], 1):
+            log.put(alarm(seq, state, type_, before))
+            before = state
+        report = Report("live")
+        Fold(KINDS[1], "live", report).take(0, log.records)
+        assert report.counts == expected
 
 
 def test_the_auditor_imports_contracts_and_clients_only() -> None:
