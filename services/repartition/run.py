@@ -28,6 +28,9 @@ from services.settings import Settings
 from streams.engine.failpoints import for_process
 
 
+SESSIONS_SECONDS = 75.0  # longer than any member's session (services.sink.seat: 60 s)
+
+
 class Tell(Protocol):
     """Where progress goes."""
 
@@ -118,7 +121,7 @@ class _Move:
         if not held:
             raise CannotRepartition("the old cluster has none of our topics.")
         readers = groups(held)
-        waits = [f"{name} has members" for name in await members(self._old, readers)] or await waiting(route.old, readers)
+        waits = [f"{name} has members" for name in await self._members(readers)] or await waiting(route.old, readers)
         if waits:
             raise CannotRepartition("something still waits; start the old platform, let it finish, stop it:\n  " + "\n  ".join(waits))
         _write_note(order, self._note)
@@ -136,6 +139,14 @@ class _Move:
         if account["equal"]:
             await self._finish(held, readers, accounts, log, account)
         return account
+
+    async def _members(self, readers: list[Group]) -> list[str]:
+        """Groups that still have members when the sessions of all that have stopped are over: static members do not say that they go."""
+        deadline = time.monotonic() + SESSIONS_SECONDS
+        while (found := await members(self._old, readers)) and time.monotonic() < deadline:
+            self._tell.note(f"{len(found)} groups still hold the place of a member; waiting till its session is over")
+            await asyncio.sleep(SESSIONS_SECONDS / 10)
+        return found
 
     async def _records(self, route: Route, held: list[Held]) -> dict[str, Account]:
         """Copies, then reads everything again on both sides and compares."""
