@@ -229,9 +229,9 @@ class Proxy:
             piece = data[start : start + size]
             if rate:
                 await asyncio.sleep(len(piece) / rate)
+            self.bytes += len(piece)
             writer.write(piece)
             await writer.drain()
-            self.bytes += len(piece)
 
     def _forget_politely(self, link: Link) -> None:
         """FIN to both ends. Neither side of Kafka or HTTP sends on after the other has closed."""
