@@ -27,7 +27,6 @@ from services.repartition.waiting import Group, alive, groups, members, waiting
 from services.settings import Settings
 from streams.engine.failpoints import for_process
 
-
 SESSIONS_SECONDS = 75.0  # longer than any member's session (services.sink.seat: 60 s)
 
 
