@@ -16,7 +16,7 @@ import pytest
 
 from streams.engine.exits import Exit
 from tests.chaos.results import Account
-from tests.chaos.rig import Rig
+from tests.chaos.rig import PARTITIONS, Rig
 from tests.helpers import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]
@@ -234,3 +234,17 @@ def test_with_two_agent_bodies_a_slow_event_is_overtaken_and_lost(rig: Rig, acco
     rig.drained()
     rig.judged()
     account.red("I1")
+
+
+@pytest.mark.scenario("F4", "more workers than partitions")
+def test_a_spare_worker_without_partitions_is_ready(rig: Rig, account: Account) -> None:
+    """It waits for somebody's end; neither the supervisor nor the watchdog may take it for one that hangs."""
+    tags = "abcde"[: PARTITIONS + 1]
+    for tag in tags:
+        rig.start("case-live", "dynamic", tag=tag)
+    for tag in tags:
+        rig.ready("case-live", tag, 60)
+    rig.send(cases=50, steps=2)
+    rig.settled(30)
+    rig.judged()
+    account.held()
