@@ -84,7 +84,7 @@ class Producer(driver.Producer):
         """A worker that starts while no broker answers waits: to end and be started again, later and later, helps nobody."""
         attempt = 0
         while not self.should_stop:
-            client = AIOKafkaClient(bootstrap_servers=driver.server_list(self.transport.url, self.transport.default_port))
+            client = AIOKafkaClient(bootstrap_servers=driver.server_list(self.transport.url, 9092))
             try:
                 await client.bootstrap()
                 return

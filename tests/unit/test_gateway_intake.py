@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from schemas import geohash, ids
+from schemas.avro.incident_command.event import IncidentCommand
 from schemas.errors import Reason
 from schemas.principals import Principal
 from schemas.realms import Realm
@@ -41,6 +42,7 @@ def errors_of(fields: Any, **options: Any) -> dict[str, Reason]:
 def test_an_incident_becomes_a_capture() -> None:
     accepted = incident(GOOD)
     command = accepted.command
+    assert isinstance(command, IncidentCommand)
     assert (command.name, command.state, command.cause, command.producer) == ("capture", "", "fact", "demo-producer")
     assert command.case_id == ids.case_id("live", "demo-producer", "E-1")
     assert command.command_id == ids.command_id("live", "demo-producer", "E-1")
@@ -60,6 +62,7 @@ def test_the_actor_is_the_principal_and_nobody_else() -> None:
 
 def test_a_state_makes_it_an_observed_fact_with_the_version_in_its_id() -> None:
     command = incident({**FACT, "event_id": None, "holder": "应急局", "reassignments": 2, "grade": 3}).command
+    assert isinstance(command, IncidentCommand)
     assert (command.name, command.state, command.source_version, command.holder) == ("observe", "handling", 3, "应急局")
     assert (command.reassignments, command.reopens, command.grade) == (2, -1, 3)
     assert command.case_id == ids.case_id("live", "demo-producer", "X-1")
