@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from streams.engine.exits import Exit
-from tests.chaos.cluster import Cluster, Standing, acknowledged, rig_on, three_brokers
+from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import MINE
 from tests.chaos.results import Account
 from tests.chaos.rig import CHANGELOG, COMMANDS, PARTITIONS, Rig
+from tests.chaos.standing import Standing, acknowledged, rig_on, three_brokers
 from tests.helpers import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.chaos.cluster import Cluster, Standing, acknowledged, three_brokers
+from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import MINE
 from tests.chaos.results import Account
 from tests.chaos.rig import CASE_GROUP, CHANGELOG, Rig
+from tests.chaos.standing import Standing, acknowledged, three_brokers
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]
 

@@ -15,10 +15,11 @@ from aiokafka.errors import CommitFailedError
 from services.embedded.topics import ensure_topics
 from streams.engine.exits import Exit
 from tests.chaos import disk
-from tests.chaos.cluster import Cluster, rig_on
+from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import MINE
 from tests.chaos.results import Account
 from tests.chaos.rig import CASE_GROUP, CHANGELOG, COMMANDS, OUTCOMES, PARTITIONS, Rig
+from tests.chaos.standing import rig_on
 from tests.helpers import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]
