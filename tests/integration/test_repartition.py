@@ -267,7 +267,7 @@ def _same(stage: Stage, world: World) -> None:
     until(lambda: len({row[:3] for row in world.letters()}) == places, "the new poison has its letters", 60)
     assert bare(row for row in world.letters() if "/" in row[0]) == stage.before["letters"], "the old has no second ones"
     audit = json.loads(liandong("audit", "states", "--json", "--data-dir", str(world.platform.data_dir), check=False).stdout)
-    found = {row["name"]: row["count"] for realm in audit["realms"] for row in realm["differences"]}
+    found = {row["difference"]: row["count"] for realm in audit["realms"] for row in realm["differences"]}
     poison = {"log.unreadable": 2 * len(POISON), "log.without_source": len(POISON)}
     assert found == poison, "nothing but the poison of old and new"
 
