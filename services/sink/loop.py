@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,32 +22,20 @@ from services.clock import now_ms
 from services.sink import container, fence, intent, kafka, metrics, repair
 from services.sink.intent import Intent
 from services.sink.lag import Lag
-from services.sink.letters import AT_INSERT, Letters, undecodable
+from services.sink.letters import AT_INSERT, Letters, of_a_later_release, undecodable
+from services.sink.options import Options
 from services.sink.owner import Owner, end, hold
 from services.sink.plan import Block, Place, Planner
 from services.sink.recover import Recovery, moved_intents
 from services.sink.seat import Seat, SeatLost
 from services.sink.streams import Stream
 from services.warehouse.backend import Fenced, Handle, Warehouse, WarehouseError
-from streams.engine.failpoints import Failpoints
 
 LIMIT_ROWS = 20_000
 LINGER_SECONDS = 0.2
 POLL_RECORDS = 4_000  # at a time, so that the event loop serves readers in between
 IDLE_SECONDS = 0.5  # without a next block: the commit says that the last one is whole
 RETRY_SECONDS = (0.2, 0.5, 1, 2, 5, 10)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What tests change: a guard switched off shows that its fault is then seen; `during_insert(stream, block, rows)` runs as an insert
-    begins."""
-
-    failpoints: Failpoints
-    repair: bool = True
-    marks: bool = True
-    fence: bool = True
-    during_insert: Callable[[Stream, int, int], None] | None = None
 
 
 @dataclass(slots=True)
@@ -206,10 +193,16 @@ class SinkStream:
                 self._log.error("offsets missing in Kafka", topic=tp.topic, partition=tp.partition, offsets=missing)
 
     async def _next(self) -> Block:
-        """The next block; without rows when all its records were repeats or unreadable."""
+        """The next block; without rows when all its records were repeats or unreadable. What a later release wrote holds the stream, for a
+        record of ours that is passed over is lost: marks go beyond it. An upgrade restarts the process."""
         block = self._planner.cut(LIMIT_ROWS)
         metrics.REPEATS.labels(self.stream.name).inc(block.repeats)
         if block.unreadable:
+            if self._options.wait_for_upgrade and (why := of_a_later_release(self.stream, block.unreadable)):
+                self.failing = why
+                self._log.error("this release is too old: waiting for an upgrade", why=why)
+                await self._stop.wait()
+                return Block()
             await self._letters.send(block.unreadable)
         return block
 

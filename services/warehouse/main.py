@@ -14,7 +14,8 @@ from services.keys import KeyStore
 from services.process import Process
 from services.sink import metrics, repair
 from services.sink.kafka import Topics
-from services.sink.loop import Options, SinkStream
+from services.sink.loop import SinkStream
+from services.sink.options import Options
 from services.sink.owner import Owner
 from services.sink.streams import STREAMS, Stream
 from services.warehouse.backend import Warehouse, WarehouseError, open_warehouse

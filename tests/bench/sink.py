@@ -25,7 +25,8 @@ from schemas.realms import Realm
 from services.embedded.broker import Broker
 from services.embedded.topics import ensure_topics
 from services.sink.kafka import Topics
-from services.sink.loop import Options, SinkStream
+from services.sink.loop import SinkStream
+from services.sink.options import Options
 from services.sink.streams import DELTAS, EVENTS, Stream
 from services.warehouse.backend import open_warehouse, scalar
 from services.warehouse.migrate import migrate

@@ -188,12 +188,12 @@ class Rig:
         self.workers[key].terminate()
         return self.workers[key].wait(seconds)
 
-    def keep_warehouse(self, failpoint: str = "", **settings: Any) -> WarehouseProcess:
-        """Starts a warehouse with its sink, and starts it again whenever it ends."""
+    def keep_warehouse(self, failpoint: str = "", module: str = "services.cli", **settings: Any) -> WarehouseProcess:
+        """Starts a warehouse with its sink, and starts it again whenever it ends. `module`: another one lacks a guard."""
         if self.warehouse is None:
             self.warehouse = WarehouseProcess.new(self.home / "platform", self.broker.bootstrap, realms="live", **settings)
         with self._lock:
-            self.warehouse.start(failpoint, wait=not failpoint)
+            self.warehouse.start(failpoint, module, wait=not failpoint)
             self._warehouse_kept = True
             self._begin_keeping()
         return self.warehouse

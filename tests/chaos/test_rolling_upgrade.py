@@ -110,11 +110,11 @@ def two_versions(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "codec", releases.tolerant)
 
 
-def warehouse_of(rig: Rig, tree: Path, monkeypatch: pytest.MonkeyPatch) -> WarehouseProcess:
+def warehouse_of(rig: Rig, tree: Path, monkeypatch: pytest.MonkeyPatch, module: str = "services.cli") -> WarehouseProcess:
     """Kept, of a release. Workers that follow name their own."""
     for name, value in first_on_path(tree).items():
         monkeypatch.setenv(name, value)
-    return rig.keep_warehouse()
+    return rig.keep_warehouse(module=module)
 
 
 @pytest.mark.scenario("F12", "a new field in events: read, then written, side by side, rolled back")
@@ -153,15 +153,20 @@ def test_a_new_field_in_events_passes_all_readers_of_the_release_between(
 
 @pytest.mark.scenario("F12", "events of a version their readers never heard of")
 @pytest.mark.usefixtures("two_versions")
-def test_a_lane_that_is_too_old_for_an_event_stops_and_loses_nothing(rig: Rig, account: Account) -> None:
-    """The rule was broken. The lane does not pass over the event, whose mark it could not come back to: it ends by name and goes on
-    as soon as a release runs that reads it."""
+def test_a_lane_that_is_too_old_for_an_event_stops_and_loses_nothing(rig: Rig, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule was broken. Lane and sink do not pass over the event, whose mark they could not come back to: the lane ends by name, the
+    sink holds the stream and says so, and both go on as soon as a release runs that reads it."""
     writes = releases.release(rig.home, "writes", ["incident_event"], written=True)
+    warehouse = warehouse_of(rig, Path.cwd(), monkeypatch)
     joined(rig, "analytics", tag="today")
     joined(rig, "case-live", tag="writes", tree=writes)
     rig.send(cases=100, steps=2)
     until(lambda: rig.exits[Exit.TOO_OLD], "analytics says that it is too old")
     rig.let_go("analyticstoday")
+    until(lambda: b"waiting for an upgrade" in warehouse.log.read_bytes(), "the sink says that it is too old")
+    assert warehouse.get("/v1/cases/none").status_code == 404, "reads are served all the same"
+    monkeypatch.setenv("PYTHONPATH", first_on_path(writes)["PYTHONPATH"])
+    assert warehouse.stop() == 0
     joined(rig, "analytics", tag="writes", tree=writes)
     rig.settled(30)
     rig.judged()
@@ -174,7 +179,8 @@ def test_readers_that_bury_what_they_are_too_old_for_lose_it(rig: Rig, account: 
     """Nothing is gone from Kafka, the letters hold the bytes; but a letter of a derived record is not sent again: the other readers would
     take it twice."""
     writes = releases.release(rig.home, "writes", ["incident_event"], written=True)
-    warehouse_of(rig, Path.cwd(), monkeypatch)
+    monkeypatch.setenv("LIANDONG_TEST_UNGUARDED", "wait_for_upgrade")
+    warehouse_of(rig, Path.cwd(), monkeypatch, "tests.chaos.unguarded")
     joined(rig, "analytics", "buries_all", tag="today")
     joined(rig, "case-live", tag="writes", tree=writes)
     rig.send(cases=100, steps=2)

@@ -10,7 +10,7 @@ import os
 from functools import partial
 from typing import Any
 
-from services.sink.loop import Options
+from services.sink.options import Options
 from services.sink.owner import Owner
 from services.sink.seat import Seat
 from services.warehouse import main as warehouse
