@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,12 +9,12 @@ from starlette.responses import Response
 from schemas.bounds import MAX_BODY_BYTES
 from schemas.ids import is_case_number
 from services.gateway import alarms, bodies, decoding
-from services.gateway.answers import pending_answer, single
+from services.gateway.answers import read_or_pending, single
 from services.gateway.documents import ALARM, ALARM_COMMAND
 from services.gateway.intake import Context
 from services.gateway.parts import Parts, idempotency_key, read_body, trace_of
-from services.gateway.problems import Problem, forbidden, not_found
-from services.gateway.reads import fields_of, relayed, segment
+from services.gateway.problems import forbidden, not_found
+from services.gateway.reads import fields_of, segment
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -50,20 +48,7 @@ def routes(parts: Parts) -> APIRouter:
     @router.get("/v1/alarms/{case}", summary="An alarm, by id or case number")
     async def get_alarm(case: str, request: Request) -> Response:
         """From the read port. Right after a 202: 202 {"status": "accepted, pending"}."""
-        context = parts.context(request)
-        pending = parts.pending.alarm(case)
-        try:
-            answer = await parts.reads.forward(request, f"/v1/alarms/{segment(case)}")
-        except Problem:
-            if pending is None:
-                raise
-            answer = None
-        if answer is not None and not (answer.status_code == HTTPStatus.NOT_FOUND and pending is not None):
-            return relayed(answer)
-        readable = pending is not None and pending.realm == context.realm
-        if pending is None or not readable or not context.principal.may_read_case(pending.division, pending.producer):
-            raise not_found("alarm")
-        return pending_answer(pending)
+        return await read_or_pending(parts, request, f"/v1/alarms/{segment(case)}", parts.pending.alarm(case), "alarm")
 
     async def _locate(case: str, request: Request, context: Context) -> tuple[str, str]:
         """(case id, its division or "" when only the core can know: it checks the scope again). Raises Problem 404, 503."""

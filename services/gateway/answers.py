@@ -6,12 +6,15 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.realms import Realm
 from services.gateway.accept import Delivered
+from services.gateway.parts import Parts
 from services.gateway.pending import Pending
-from services.gateway.problems import Problem, unavailable
+from services.gateway.problems import Problem, not_found, unavailable
+from services.gateway.reads import relayed
 from services.ports import Unavailable
 
 ACCEPTED = HTTPStatus.ACCEPTED.value
@@ -74,6 +77,24 @@ def pending_answer(pending: Pending) -> Response:
     }
     headers = {"Retry-After": "1", "Cache-Control": "no-store"}
     return Response(msgspec.json.encode(fields), ACCEPTED, headers, "application/json")
+
+
+async def read_or_pending(parts: Parts, request: Request, path: str, pending: Pending | None, what: str) -> Response:
+    """The read port's answer. Right after a 202, while it is away or does not know the matter yet: 202 "accepted, pending", for those
+    who may see it. Raises Problem 404 or 503."""
+    context = parts.context(request)
+    try:
+        answer = await parts.reads.forward(request, path)
+    except Problem:
+        if pending is None:
+            raise
+        answer = None
+    if answer is not None and not (answer.status_code == HTTPStatus.NOT_FOUND and pending is not None):
+        return relayed(answer)
+    readable = pending is not None and pending.realm == context.realm
+    if pending is None or not readable or not context.principal.may_read_case(pending.division, pending.producer):
+        raise not_found(what)
+    return pending_answer(pending)
 
 
 def line_of(number: int, delivered: Delivered) -> LineAnswer | LineProblem:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from schemas.bounds import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from schemas.ids import is_case_number
 from services.gateway import bodies, cloudevents, decoding, intake
-from services.gateway.answers import pending_answer, single
+from services.gateway.answers import read_or_pending, single
 from services.gateway.batch import Batch, chunks
 from services.gateway.documents import BATCH, CLOUDEVENTS, COMMAND, INCIDENT
 from services.gateway.intake import Context
@@ -138,20 +138,7 @@ def _reads(router: APIRouter, parts: Parts) -> None:
     @router.get("/v1/cases/{case}", summary="A case, by id or case number")
     async def get_case(case: str, request: Request) -> Response:
         """From the read port; `min_seq` waits for that case_seq. Right after a 202: 202 {"status": "accepted, pending"}."""
-        context = parts.context(request)
-        pending = parts.pending.case(case)
-        try:
-            answer = await parts.reads.forward(request, f"/v1/cases/{segment(case)}")
-        except Problem:
-            if pending is None:
-                raise
-            answer = None
-        if answer is not None and not (answer.status_code == HTTPStatus.NOT_FOUND and pending is not None):
-            return relayed(answer)
-        readable = pending is not None and pending.realm == context.realm
-        if pending is None or not readable or not context.principal.may_read_case(pending.division, pending.producer):
-            raise not_found("case")
-        return pending_answer(pending)
+        return await read_or_pending(parts, request, f"/v1/cases/{segment(case)}", parts.pending.case(case), "case")
 
     @router.get("/v1/cases/{case}/timeline", summary="What happened to a case")
     async def get_timeline(case: str, request: Request) -> Response:

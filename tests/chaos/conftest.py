@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from services.embedded.broker import Broker
+from tests.chaos.cluster import Cluster
 from tests.chaos.results import Account, Entry, Run
 from tests.chaos.rig import Rig
+from tests.chaos.standing import Standing, three_brokers
 
 ENTRIES = pytest.StashKey[list[Entry]]()
 MINE = pytest.StashKey[Entry]()
@@ -38,6 +40,21 @@ def rig(own_broker: Broker, tmp_path: Path, request: pytest.FixtureRequest) -> I
     made = Rig(own_broker, tmp_path, Account(request.node.stash.get(MINE, Entry("", ""))))
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three brokers behind proxies, for the tests of a module."""
+    with three_brokers(tmp_path_factory.mktemp("brokers")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def standing(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    """Workers at work since the module's first test."""
+    made = Standing(cluster, lambda: tmp_path_factory.mktemp("rig"))
+    yield made
+    made.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,25 +15,12 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import MINE
 from tests.chaos.results import Account
 from tests.chaos.rig import CHANGELOG, COMMANDS, PARTITIONS, Rig
-from tests.chaos.standing import Standing, acknowledged, rig_on, three_brokers
+from tests.chaos.standing import Standing, acknowledged, rig_on
 from tests.helpers import until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]
 OUTAGE = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "12"))
 """How long all brokers are away; `CHAOS_OUTAGE_SECONDS=60` for the scenario in full."""
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with three_brokers(tmp_path_factory.mktemp("brokers")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def standing(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    made = Standing(cluster, lambda: tmp_path_factory.mktemp("rig"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -11,22 +11,9 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import MINE
 from tests.chaos.results import Account
 from tests.chaos.rig import CASE_GROUP, CHANGELOG, Rig
-from tests.chaos.standing import Standing, acknowledged, three_brokers
+from tests.chaos.standing import Standing, acknowledged
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with three_brokers(tmp_path_factory.mktemp("brokers")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def standing(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    made = Standing(cluster, lambda: tmp_path_factory.mktemp("rig"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
