@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -266,9 +267,25 @@ class Rig:
 
     # -- load
 
-    def producer(self) -> AIOKafkaProducer:
-        """An idempotent one that is patient; an async context manager."""
-        return AIOKafkaProducer(bootstrap_servers=self.direct, enable_idempotence=True, request_timeout_ms=60_000, linger_ms=2)
+    @contextlib.asynccontextmanager
+    async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
+        """An idempotent one that is patient, also when no broker answers as it starts."""
+        options = {"enable_idempotence": True, "request_timeout_ms": 60_000, "linger_ms": 2}
+        deadline = time.monotonic() + 60
+        while True:
+            producer = AIOKafkaProducer(bootstrap_servers=self.direct, **options)
+            try:
+                await producer.start()
+                break
+            except KafkaError:
+                await producer.stop()
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.3)
+        try:
+            yield producer
+        finally:
+            await producer.stop()
 
     async def post(self, producer: AIOKafkaProducer, made: list[IncidentCommand]) -> None:
         """Sends commands and notes those that are acknowledged."""
