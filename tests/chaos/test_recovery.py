@@ -81,7 +81,7 @@ def test_compaction_under_a_restore_changes_nothing(cluster: Cluster, rig: Rig, 
     key = restoring(rig, cluster)
     assert not told(rig, key, "restored")
     cluster.configure(CHANGELOG, segment_ms=20, min_compaction_lag_ms=0, min_cleanable_dirty_ratio=0.001, cleanup_policy="compact")
-    until(lambda: len(rig.read(CHANGELOG)) < len(written) / 2, "the changelog is compacted", 30, every=0.5)
+    until(lambda: len(rig.read(CHANGELOG)) < len(written) / 2, "the changelog is compacted", 90, every=0.5)
     assert not told(rig, key, "restored"), "the restore was over before the compaction"
     assert all(record.value is not None for record in written), "a tombstone would be dropped, and what it deleted come back"
     account.figure("records before", len(written))
