@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partialmethod
+from itertools import count
 from typing import Any
 
 import faust
@@ -75,18 +76,20 @@ def next_release_outputs_first() -> None:
 
 
 def two_bodies() -> None:
-    """Faust's concurrency=2: two agent bodies over one partition, and now and then an event of one partition is slow."""
+    """Faust's concurrency=2: two agent bodies over one partition, of which the first is slow."""
+    bodies = count()
 
     class Slow:
         def __init__(self, stream: Any) -> None:
             self._stream = stream
+            self._first = next(bodies) == 0
 
         def noack(self) -> Slow:
             return self
 
         async def events(self) -> AsyncIterator[Any]:
             async for event in self._stream.noack().events():
-                if event.value.tp.partition == 0 and event.value.records[0].offset % 2:
+                if self._first and event.value.tp.partition == 0:
                     await asyncio.sleep(0.3)
                 yield event
 
