@@ -14,7 +14,7 @@ from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind
 from services.gateway import bodies
 from services.gateway.decoding import Invalid
-from services.gateway.intake import Accepted, Context, cell_of, personal_of, uuid_of
+from services.gateway.intake import Accepted, Context, cell_of, event_id_of, personal_of, uuid_of
 from streams.domain.alarm.table import COMMANDS, PRESS, AlarmClass
 
 CLASSES = frozenset(AlarmClass)
@@ -93,10 +93,7 @@ def command(body: bodies.AlarmCommand, name: str, case_id: str, context: Context
         errors.append(InvalidPayload(Reason.OUT_OF_SCOPE, "only desks answer alarms, and only in their own division", ""))
     if errors:
         raise Invalid(*errors)
-    event_id = body.event_id or key
-    if not event_id:
-        seen = body.expected_seq
-        event_id = f"{case_id}:{name}:{seen}" if seen is not None else context.fingerprint(f"{case_id}:{name}:{context.now}".encode())
+    event_id = event_id_of(body, name, case_id, context, key)
     command_id = ids.command_id(realm, principal.id, event_id)
     personal = msgspec.json.encode({"note": body.note}) if body.note else b""
     made = AlarmCommand(

@@ -119,6 +119,15 @@ def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bo
     return Accepted(command, command_key, ids.case_number(case_id, division, occurred_at), division, personal)
 
 
+def event_id_of(body: bodies.Command | bodies.AlarmCommand, name: str, case_id: str, context: Context, key: str) -> str:
+    """The sender's id of a command. Without one the expected case_seq makes a repeat harmless; without that each post is one of its own."""
+    if body.event_id or key:
+        return body.event_id or key
+    if body.expected_seq is not None:
+        return f"{case_id}:{name}:{body.expected_seq}"
+    return context.fingerprint(f"{case_id}:{name}:{context.now}".encode())
+
+
 def command(body: bodies.Command, name: str, case_id: str, context: Context, *, key: str = "", division: str = "") -> Accepted:
     """A desk's command on a case. `key`: the idempotency key; without one, the expected case_seq makes a repeat
     harmless, and without that each post is a command of its own. `division`: of the case, where known."""
@@ -134,10 +143,7 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
     if errors:
         raise Invalid(*errors)
 
-    event_id = body.event_id or key
-    if not event_id:
-        seen = body.expected_seq
-        event_id = f"{case_id}:{name}:{seen}" if seen is not None else context.fingerprint(f"{case_id}:{name}:{context.now}".encode())
+    event_id = event_id_of(body, name, case_id, context, key)
     command_id = ids.command_id(realm, principal.id, event_id)
     personal = msgspec.json.encode({"note": body.note}) if body.note else b""
     made = IncidentCommand(
