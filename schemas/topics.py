@@ -14,7 +14,6 @@ from schemas.realms import Realm
 DAY_MS = 86_400_000
 MESSAGE_BYTES = 2 << 20
 WRAPPED_BYTES = 16 << 20  # letters and tables hold the largest records of other topics, and several of them for a moment
-DIVISION_HEADER = "division"  # of an alarm command: its desk is found even when its bytes can't be read
 
 
 class Exactness(StrEnum):

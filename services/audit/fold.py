@@ -17,11 +17,10 @@ from typing import Any
 from schemas import registry
 from schemas.codec import codec
 from schemas.errors import InvalidPayload
+from schemas.headers import COPIED, SRC
 from services.audit.kinds import Kind
 from services.audit.report import Report
 
-SRC = "src"
-COPIED = "liandong-copied"  # header of a record that a repartitioning brought here with all that was derived from it
 SHIFT = 8  # bits for the position of an effect within its source record
 Values = tuple[Any, ...]
 

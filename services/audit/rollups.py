@@ -12,7 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.audit.fold import SRC, Fold, bucket_of
+from schemas.headers import SRC
+from services.audit.fold import Fold, bucket_of
 from services.audit.kafka import Ends, Log
 from services.audit.kinds import Deltas
 from services.audit.report import CannotLook, Report

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.table import Table
 
+from schemas.headers import REPLAYED
 from schemas.realms import Realm
 from schemas.topics import INTAKE, KINDS, unlabelled
 from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
@@ -128,7 +129,7 @@ async def _send(bootstrap: str, letters: list[dict[str, Any]]) -> int:
     try:
         waiting = [
             await producer.send(
-                unlabelled(row["topic"]), _bytes(row["value"]), key=_bytes(row["key"]), headers=[("replayed", row["id"].encode())]
+                unlabelled(row["topic"]), _bytes(row["value"]), key=_bytes(row["key"]), headers=[(REPLAYED, row["id"].encode())]
             )
             for row in letters
         ]

@@ -11,9 +11,10 @@ import msgspec
 from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import Codec, codec
+from schemas.headers import DIVISION, TRACE
 from schemas.realms import Realm
 from schemas.state.sealed.event import Sealed
-from schemas.topics import ALARM, DIVISION_HEADER, INCIDENT, SEALED, CaseKind
+from schemas.topics import ALARM, INCIDENT, SEALED, CaseKind
 from services.acks import AckWriter
 from services.adapters.keyfile import KeyFileError
 from services.gateway import metrics
@@ -135,13 +136,13 @@ def _without_seal(accepted: Accepted) -> Accepted:
 def headers(type_name: str, id: str, source: str, trace: str = "") -> list[Header]:
     """CloudEvents attributes of a Kafka record (binary mode)."""
     found = [("ce_id", id.encode()), ("ce_type", type_name.encode()), ("ce_source", source.encode()), ("ce_specversion", b"1.0")]
-    return [*found, ("traceparent", trace.encode())] if trace else found
+    return [*found, (TRACE, trace.encode())] if trace else found
 
 
 def _command_record(command: IncidentCommand | AlarmCommand, realm: Realm, trace: str) -> Record:
     timestamp = command.occurred_at if realm.time_source == "log" else None
     if isinstance(command, AlarmCommand):
-        value, name, more = ALARMS.encode(command), ALARMS.name, [(DIVISION_HEADER, command.division.encode())]
+        value, name, more = ALARMS.encode(command), ALARMS.name, [(DIVISION, command.division.encode())]
     else:
         value, name, more = INCIDENTS.encode(command), INCIDENTS.name, []
     marks = headers(name, command.command_id, command.producer, trace)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from schemas.bounds import MAX_ID_LENGTH
 from schemas.errors import InvalidPayload, Reason
+from schemas.headers import TRACE
 from schemas.realms import Realm
 from services.gateway.accept import Acceptor
 from services.gateway.auth import principal_of, realm_of
@@ -70,5 +71,5 @@ def idempotency_key(request: Request) -> str:
 
 def trace_of(request: Request) -> str:
     """A well-formed W3C traceparent, else ""."""
-    trace = request.headers.get("traceparent", "")
+    trace = request.headers.get(TRACE, "")
     return trace if TRACEPARENT.match(trace) else ""

@@ -10,9 +10,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from schemas.headers import TRACE
 from services.gateway.problems import MEDIA_TYPE, READS_AWAY, not_found, unavailable
 
-FORWARDED = ("authorization", "accept", "if-none-match", "traceparent")
+FORWARDED = ("authorization", "accept", "if-none-match", TRACE)
 RETURNED = ("etag", "cache-control", "retry-after", "link", "www-authenticate")
 SEGMENT = re.compile(r"^[0-9A-Za-z-]{1,40}$")
 

@@ -10,13 +10,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from schemas.headers import COPIED, ORIGIN, SRC, SRC_BEFORE
 from schemas.topics import LOG
 from services.adapters.murmur import partition_of
 from services.repartition import labels
 from services.repartition.logs import Cluster, Reader, Span
 from services.repartition.topics import CannotRepartition, Held
-from services.sink.marks import COPIED
-from services.sink.marks import HEADER as SRC
 from streams.engine.failpoints import Failpoints
 
 WRAP = 1 << 128
@@ -193,12 +192,12 @@ async def _sum_new(route: Route, held: Held, account: Account, new: Reader, befo
 def restored_headers(headers: labels.Headers, log: str) -> list[tuple[str, bytes]]:
     """The headers as they were before `labels.copied_headers`, sorted."""
     mine = dict(headers)
-    first = mine.get(labels.ORIGIN) == mine[COPIED]
+    first = mine.get(ORIGIN) == mine[COPIED]
     if not first:  # it was a copy already: its mark and its place of copying were of that copying
         return _plain([(n, v) for n, v in headers if n not in (SRC, COPIED)])
     kept = [(name, value) for name, value in headers if name not in labels.OURS and (name, value) != (SRC, mine[COPIED] + b":0")]
-    if labels.SRC_BEFORE in mine:
-        kept.append((SRC, mine[labels.SRC_BEFORE].removeprefix(f"{log}{LOG}".encode())))
+    if SRC_BEFORE in mine:
+        kept.append((SRC, mine[SRC_BEFORE].removeprefix(f"{log}{LOG}".encode())))
     return sorted(kept)
 
 

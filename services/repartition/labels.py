@@ -7,12 +7,10 @@ from functools import cache
 from typing import Any
 
 from schemas import registry
+from schemas.headers import COPIED, ORIGIN, SRC, SRC_BEFORE
 from schemas.topics import LOG
-from services.sink.marks import COPIED, source_of
-from services.sink.marks import HEADER as SRC
+from services.sink.marks import source_of
 
-ORIGIN = "liandong-origin"
-SRC_BEFORE = "liandong-src"
 OURS = (COPIED, ORIGIN, SRC_BEFORE)
 PLACES = {"dead_letter": ("topic", "src_topic")}
 """Fields that name a topic beside an offset, where it is not `src_topic` alone."""

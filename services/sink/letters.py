@@ -11,10 +11,11 @@ from aiokafka import AIOKafkaProducer
 from schemas import codec, topics
 from schemas.avro.dead_letter.event import DeadLetter
 from schemas.errors import InvalidPayload, Reason, UnknownSchema
+from schemas.headers import COPIED, derived
 from schemas.registry import struct
 from schemas.topics import realm_of
 from services.sink import metrics
-from services.sink.marks import COPIED, HEADER, header
+from services.sink.marks import header
 from services.sink.plan import Record
 from services.sink.streams import DEAD_LETTERS, Stream
 
@@ -40,10 +41,9 @@ def _fault(stream: Stream, record: Record) -> InvalidPayload | None:
 
 
 def of_a_later_release(stream: Stream, records: Iterable[Record]) -> str:
-    """Where a record of ours stands whose version this release does not know; "" when there is none. One from outside, without `src`, is
-    just unreadable."""
+    """Where a record of ours stands whose version this release does not know, or "". One from outside is just unreadable."""
     for record in records:
-        if isinstance(_fault(stream, record), UnknownSchema) and any(name == HEADER for name, _ in record.headers):
+        if isinstance(_fault(stream, record), UnknownSchema) and derived(record.headers):
             return f"{record.topic}-{record.partition} at {record.offset} is of a version that this release cannot read"
     return ""
 

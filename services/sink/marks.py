@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-HEADER = "src"
-COPIED = "liandong-copied"  # header of a copy made by a repartitioning: where the original stands
+from schemas.headers import SRC
+
 IN_TABLE = "*"  # too many sources for the commit's metadata: the facts hold the marks
 Place = tuple[int, int]  # offset and position
 Marks = dict[str, Place]  # by "<topic>:<partition>" of the source
@@ -17,7 +17,7 @@ Marks = dict[str, Place]  # by "<topic>:<partition>" of the source
 def source_of(headers: Iterable[tuple[str, bytes]]) -> tuple[str, Place] | None:
     """Source and place of a record; None for a first record, which has no source. ValueError for a header that is not one."""
     for name, value in headers:
-        if name == HEADER:
+        if name == SRC:
             source, *numbers = (value or b"").decode("ascii").rsplit(":", 2)
             offset, position = map(int, numbers)
             if not (source and "," not in source and "|" not in source and 0 <= offset < 1 << 63 and 0 <= position < 1 << 31):
@@ -28,7 +28,7 @@ def source_of(headers: Iterable[tuple[str, bytes]]) -> tuple[str, Place] | None:
 
 def header(topic: str, partition: int, offset: int, position: int) -> tuple[str, bytes]:
     """The header of a record derived from that place."""
-    return HEADER, f"{topic}:{partition}:{offset}:{position}".encode("ascii")
+    return SRC, f"{topic}:{partition}:{offset}:{position}".encode("ascii")
 
 
 def encode(marks: Marks) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import re
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,9 @@ INSERT_SETTINGS: dict[str, Any] = {
     "materialized_views_ignore_errors": 0,
 }
 FENCED = "fenced: another sink owns this stream"
-BROKEN_INPUT = frozenset({6, 27, 33, 53, 117, 376, 1001})  # the engine could not read the rows themselves: a repeat cannot help
+END, ENDING = "_end", 0x4C69616E646F6E67  # the last field of a row in a container and its value: what is left over behind a datum shifts it
+TORN = "a row does not end where its bytes end"
+BROKEN_INPUT = frozenset({6, 27, 33, 53, 117, 376, 748, 1001})  # the engine could not read the rows themselves: a repeat cannot help
 
 Row = dict[str, Any]
 
@@ -48,7 +51,7 @@ class WarehouseError(Exception):
     @property
     def broken_input(self) -> bool:
         """Whether the rows themselves are unreadable."""
-        return self.code in BROKEN_INPUT
+        return self.code in BROKEN_INPUT or TORN in str(self)
 
 
 class Fenced(WarehouseError):
@@ -70,7 +73,8 @@ class Handle(Protocol):
         """A statement without rows."""
 
     def insert_avro(self, table: str, container: bytes, query_id: str = "") -> None:
-        """Inserts an Avro container as one block. After an error it may be wholly, partly or not there."""
+        """Inserts an Avro container, whose rows end with END, as one block. After an error it may be wholly, partly or not there; with one
+        that is `broken_input` nothing of it is."""
 
     def insert_select(self, table: str, columns: Sequence[str], select: str, query_id: str = "") -> None:
         """Inserts the rows of a SELECT as one block."""
@@ -116,11 +120,12 @@ def expand_engines(sql: str, replicated: bool) -> str:
 
 
 class ConnectHandle:
-    """A clickhouse-connect client as a `Handle`."""
+    """A clickhouse-connect client as a `Handle`. Columns come from a table once, so a column that a newer release adds changes nothing."""
 
     def __init__(self, client: Any) -> None:
         self.guard = ""
         self._client = client
+        self._columns: dict[str, list[Row]] = {}
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         with _translated():
@@ -133,15 +138,34 @@ class ConnectHandle:
             self._client.command(sql)
 
     def insert_avro(self, table: str, container: bytes, query_id: str = "") -> None:
-        settings = INSERT_SETTINGS | ({"query_id": query_id} if query_id else {})
-        with _translated():
-            self._client.raw_insert(table, insert_block=container, fmt="Avro", settings=settings)
+        if table not in self._columns:
+            where = "database = currentDatabase() AND table = {table:String} AND default_kind IN ('', 'DEFAULT')"
+            self._columns[table] = self.rows(f"SELECT name, type FROM system.columns WHERE {where} ORDER BY position", {"table": table})
+        columns = self._columns[table]
+        names = ", ".join(f"`{column['name']}`" for column in columns)
+        shape = ", ".join(f"`{column['name']}` {column['type']}" for column in [*columns, {"name": END, "type": "Int64"}])
+        whole = f"throwIf({END} != {ENDING}, '{TORN}') = 0"
+        condition = f"{self.guard} AND {whole}" if self.guard else whole
+        with _translated(), self._rows_of(container, shape.replace("'", "\\'")) as (source, body):
+            self._insert(f"INSERT INTO {table} ({names}) SELECT {names} FROM {source} WHERE {condition}", query_id, body)
+
+    @contextlib.contextmanager
+    def _rows_of(self, container: bytes, shape: str) -> Iterator[tuple[str, bytes | None]]:
+        """The container as a table function, and the body of the statement if there is one. Here: a file, for an engine in this process."""
+        with tempfile.NamedTemporaryFile(prefix="liandong-block-", suffix=".avro") as file:
+            file.write(container)
+            file.flush()
+            yield f"file('{file.name}', 'Avro', '{shape}')", None
 
     def insert_select(self, table: str, columns: Sequence[str], select: str, query_id: str = "") -> None:
         guarded = f"SELECT * FROM ({select}) WHERE {self.guard}" if self.guard else select
-        settings = INSERT_SETTINGS | ({"query_id": query_id} if query_id else {})
         with _translated():
-            self._client.command(f"INSERT INTO {table} ({', '.join(columns)}) {guarded}", settings=settings)
+            self._insert(f"INSERT INTO {table} ({', '.join(columns)}) {guarded}", query_id)
+
+    def _insert(self, sql: str, query_id: str, body: bytes | None = None) -> None:
+        """As a command, also with a body: the client repeats a raw insert by itself when the connection closes before the answer, and the
+        rows would be there twice."""
+        self._client.command(sql, data=body, settings=INSERT_SETTINGS | ({"query_id": query_id} if query_id else {}))
 
     def truncate(self, table: str) -> None:
         if self.guard:
@@ -153,23 +177,14 @@ class ConnectHandle:
 
 
 class ServerHandle(ConnectHandle):
-    """Inserts as a command with a body: the client repeats a raw insert by itself when the connection closes before the answer, and the
-    rows would be there twice. Columns come from the table once, so a column that a newer release adds changes nothing here."""
+    """A client of a server: rows come with the statement."""
 
-    def __init__(self, client: Any) -> None:
-        super().__init__(client)
-        self._columns: dict[str, list[Row]] = {}
+    @contextlib.contextmanager
+    def _rows_of(self, container: bytes, shape: str) -> Iterator[tuple[str, bytes | None]]:
+        yield f"input('{shape}')", container
 
-    def insert_avro(self, table: str, container: bytes, query_id: str = "") -> None:
-        settings = INSERT_SETTINGS | ({"query_id": query_id} if query_id else {})
-        if table not in self._columns:
-            where = "database = currentDatabase() AND table = {table:String} AND default_kind IN ('', 'DEFAULT')"
-            self._columns[table] = self.rows(f"SELECT name, type FROM system.columns WHERE {where} ORDER BY position", {"table": table})
-        names = ", ".join(f"`{column['name']}`" for column in self._columns[table])
-        shape = ", ".join(f"`{column['name']}` {column['type']}" for column in self._columns[table]).replace("'", "\\'")
-        guarded = f" SELECT * FROM input('{shape}') WHERE {self.guard}" if self.guard else ""
-        with _translated():
-            self._client.command(f"INSERT INTO {table} ({names}){guarded} FORMAT Avro", data=container, settings=settings)
+    def _insert(self, sql: str, query_id: str, body: bytes | None = None) -> None:
+        super()._insert(f"{sql} FORMAT Avro" if body else sql, query_id, body)
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ from aiokafka import ConsumerRecord
 
 from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.errors import Reason
+from schemas.headers import DIVISION
 from schemas.state.alarm_case.event import AlarmCase
-from schemas.topics import DIVISION_HEADER, realm_of
+from schemas.topics import realm_of
 from streams.agents.commands import CommandProcessor, key_text
 from streams.domain.alarm.decide import decide
 from streams.domain.alarm.pages import fallback
@@ -26,7 +27,7 @@ class AlarmProcessor(CommandProcessor[AlarmCommand, AlarmCase]):
     def bury(self, record: ConsumerRecord, source: Source, state: bytes, reason: Reason) -> Sequence[Emit]:
         """The dead outcome, and a page to the desk of the division that can be read: in the command, the state or a header."""
         command, held = self.readable(record), self.readable_state(state)
-        named = [(value or b"").decode("utf-8", "replace") for name, value in record.headers if name == DIVISION_HEADER]
+        named = [(value or b"").decode("utf-8", "replace") for name, value in record.headers if name == DIVISION]
         places = (command.division if command else "", held.division if held else "", *named)
         page = fallback(
             key=key_text(record), realm=realm_of(record.topic).value, places=places, command=command, source=source,

@@ -21,6 +21,7 @@ from schemas.avro.dead_letter.event import DeadLetter
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import Codec, codec
 from schemas.errors import InvalidPayload, Reason, UnknownSchema
+from schemas.headers import REPLAYED, TRACE, derived
 from schemas.realms import Realm
 from schemas.topics import DEAD_LETTERS, realm_of
 from streams.domain.core import Emit, Source
@@ -35,10 +36,9 @@ from streams.engine.value import NOTHING, QUARANTINED, Headers, Output, Value, p
 log = get_logger(__name__)
 LOOSE = b"\x00loose"  # holds the outbox of records that leave no state
 MARK = b"\x00mark:"  # one value for each source partition
-REPLAYED = "replayed"  # header of a dead letter sent again: the cause is believed gone, so a quarantined case gets another try
 ATTEMPTS = 3
 KEY_CHARACTERS = 200  # of a letter's own key; the original key stands whole in the letter
-TRACE, TRACE_BYTES = "traceparent", 128  # W3C's takes 55
+TRACE_BYTES = 128  # W3C's takes 55
 Said = list[tuple[int, Output]]  # partition and record
 
 
@@ -262,4 +262,4 @@ def _written_by_us(record: ConsumerRecord, error: UnknownSchema) -> bool:
     """Whether a lane of a later release wrote what has this schema: the state, or the record. A record of ours that is passed over is
     lost, for marks go beyond it; one from outside can be sent again (`liandong dlq replay`)."""
     of_record = record.value is not None and record.value[1:5] == error.schema_id.to_bytes(4, "big")
-    return not of_record or src_of(record.headers) is not None
+    return not of_record or derived(record.headers)

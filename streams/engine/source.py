@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-SRC = "src"
+from schemas.headers import SRC
+
 POSITIONS = 256
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,11 +15,13 @@ import pytest
 
 from services.embedded.broker import Broker
 from tests.chaos.cluster import Cluster
-from tests.chaos.results import Account, Entry, Run
+from tests.chaos.results import Account, Entry, Run, entry_of
 from tests.chaos.rig import Rig
 from tests.chaos.standing import Standing, three_brokers
 
-ENTRIES = pytest.StashKey[list[Entry]]()
+SPOKEN: list[Entry] = []
+SAID = "said of a fault"
+BEGAN = pytest.StashKey[float]()
 MINE = pytest.StashKey[Entry]()
 
 
@@ -58,7 +61,7 @@ def standing(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ENTRIES] = []
+    config.stash[BEGAN] = time.time()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -68,7 +71,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             scenario, title = mark.args
             case = getattr(item, "callspec", None)
             item.stash[MINE] = Entry(scenario, f"{title}: {case.id}" if case else title, control=name == "control")
-            item.config.stash[ENTRIES].append(item.stash[MINE])
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -83,14 +85,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         entry.skipped = report.longrepr[2].removeprefix("Skipped: ")
     elif report.failed and call.excinfo:
         entry.failed = entry.failed or f"{call.when}: {call.excinfo.exconly().splitlines()[0]}"[:200]
+    if call.when == "teardown":
+        report.user_properties.append((SAID, asdict(entry)))  # so it reaches the process that asked for the run
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    SPOKEN.extend(entry_of(said) for name, said in report.user_properties if name == SAID)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    entries = config.stash[ENTRIES]
-    if not entries:
+    if not SPOKEN:
         return
     terminalreporter.section(f"faults, seed {config.getoption('--seed')}")
-    for entry in entries:
+    for entry in SPOKEN:
         judged = " ".join(name if not count else f"{name}!{count}" for name, count in entry.verdict.items())
         recovery = "".join(f" back {seconds:g}s" for seconds, _ in entry.recoveries)
         figures = "".join(f" {name} {value:g}" for name, value in entry.figures.items())
@@ -99,13 +107,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             f"{entry.result:8}{entry.scenario:6}{kind}{entry.title} [{judged}]{recovery}{figures} {'; '.join(entry.windows)}"
         )
     if config.getoption("--write-results"):
-        terminalreporter.write_line(f"written: {_run(config, entries).save()}")
+        terminalreporter.write_line(f"written: {_run(config).save()}")
 
 
-def _run(config: pytest.Config, entries: list[Entry]) -> Run:
-    began = datetime.fromtimestamp(time.time() - sum(entry.seconds for entry in entries), UTC)
-    command = f"make chaos SEED={config.getoption('--seed')}"
-    return Run("chaos", config.getoption("--seed"), f"{began:%Y-%m-%d %H:%M}", command, commit(), sum(e.seconds for e in entries), entries)
+def _run(config: pytest.Config) -> Run:
+    seed, began = config.getoption("--seed"), config.stash[BEGAN]
+    start = datetime.fromtimestamp(began, UTC)
+    return Run("chaos", seed, f"{start:%Y-%m-%d %H:%M}", f"make chaos SEED={seed}", commit(), time.time() - began, SPOKEN)
 
 
 def commit() -> str:

@@ -125,8 +125,12 @@ class Run:
 
 def load(path: Path) -> Run:
     read: dict[str, Any] = json.loads(path.read_text())
-    read["entries"] = [Entry(**(entry | {"recoveries": [tuple(r) for r in entry["recoveries"]]})) for entry in read["entries"]]
-    return Run(**read)
+    return Run(**(read | {"entries": [entry_of(entry) for entry in read["entries"]]}))
+
+
+def entry_of(read: dict[str, Any]) -> Entry:
+    """An entry as `asdict` or JSON tells it."""
+    return Entry(**(read | {"recoveries": [(seconds, bound) for seconds, bound in read["recoveries"]]}))
 
 
 def render(runs: list[Run]) -> str:

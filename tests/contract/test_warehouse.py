@@ -18,10 +18,11 @@ from schemas.realms import Realm
 from schemas.registry import latest
 from services.embedded.ports import free_port
 from services.sink import container, fence, repair
+from services.sink.container import varint
 from services.sink.plan import Planner
 from services.sink.streams import DELTAS, EVENTS, STREAMS, Stream
 from services.warehouse.accounts import HASH, rollup_mismatches, row_hash
-from services.warehouse.backend import Fenced, Handle, Warehouse, WarehouseError, open_warehouse, scalar
+from services.warehouse.backend import ENDING, Fenced, Handle, Warehouse, WarehouseError, open_warehouse, scalar
 from services.warehouse.migrate import dump, migrate
 from services.warehouse.read_port.ask import FOLDER, sql
 from tests import numbered
@@ -37,14 +38,15 @@ class Records:
     stream: Stream
     make: Callable[..., Any]
 
-    def container(self, block: int, numbers: range) -> bytes:
-        """These records of partition 0 as the container of a block."""
+    def container(self, block: int, numbers: range, behind: dict[int, bytes] | None = None) -> bytes:
+        """These records of partition 0 as the container of a block; `behind`: bytes a foreign writer left behind a datum, by number."""
         topic = self.stream.topic.in_realm(Realm.LIVE)
         rows = []
         for number in numbers:
             record = self.make(number, 0)
             row = {"topic": topic, "partition": 0, "offset": number, "timestamp": numbered.START_MS + number, "key": b"k"}
-            rows.append(SimpleNamespace(**row, value=numbered.encode(record), headers=(numbered.header(record),)))
+            value = numbered.encode(record) + (behind or {}).get(number, b"")
+            rows.append(SimpleNamespace(**row, value=value, headers=(numbered.header(record),)))
         planner = Planner({}, {}, [latest(self.stream.type).id], self.stream.marked)
         planner.add((topic, 0), rows, 0.0)
         cut = planner.cut(1_000_000)
@@ -174,6 +176,26 @@ def test_an_error_tells_the_engine_s_code(handle: Handle) -> None:
     assert broken.value.broken_input
 
 
+FORGED = varint(ENDING)  # a whole row's end, as if the datum ended here
+
+
+@pytest.mark.parametrize("table", [DELTAS.inlet, DELTAS.facts])
+@pytest.mark.parametrize("number", [0, 2, 4])
+@pytest.mark.parametrize("left", [b"\0", b"\0\0", b"\0" * 80, b"\0" * 8 + FORGED, b"\xff" * 40], ids=lambda left: f"{len(left)}-bytes")
+def test_bytes_left_behind_a_datum_are_refused_with_their_block(handle: Handle, table: str, number: int, left: bytes) -> None:
+    with pytest.raises(WarehouseError) as refused:
+        handle.insert_avro(table, DELTA_ROWS.container(1, range(5), {number: left}))
+    assert refused.value.broken_input
+    assert {scalar(handle, f"SELECT count() FROM {name}") for name in (DELTAS.facts, *DELTAS.rollups)} == {0}
+
+
+def test_a_forged_end_of_a_row_takes_nothing_from_its_neighbours(handle: Handle) -> None:
+    whole = DELTA_ROWS.container(9, range(3))  # behind the forged end a whole block of other rows
+    handle.insert_avro(DELTAS.inlet, DELTA_ROWS.container(1, range(5), {2: FORGED + whole}))
+    stored = handle.rows(f"SELECT _off AS place, event_id FROM {DELTAS.facts} ORDER BY place")
+    assert [(row["place"], row["event_id"]) for row in stored] == [(n, numbered.delta(n, 0).event_id) for n in range(5)]
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.sql")))
 def test_every_named_query_runs(engine: Warehouse, name: str) -> None:
     values: dict[str, Any] = {"String": "44", "UInt32": 10, "Int32": 0, "Int64": 0, "Bool": True}
@@ -226,10 +248,9 @@ def test_only_the_newest_claim_on_a_stream_may_insert(engine: Warehouse, handle:
         one.close()
 
 
-def test_a_claimed_insert_is_one_part_however_many_rows(engine: Warehouse, handle: Handle) -> None:
-    if not engine.shared:
-        pytest.skip("an embedded engine has one process")
-    fence.claim(handle, DELTAS)
+def test_an_insert_is_one_part_however_many_rows(engine: Warehouse, handle: Handle) -> None:
+    if engine.shared:
+        fence.claim(handle, DELTAS)
     handle.run(f"SYSTEM STOP MERGES {DELTAS.facts}")
     try:
         handle.insert_avro(DELTAS.inlet, DELTA_ROWS.container(1, range(70_000)))  # more than a block of the engine's own choice

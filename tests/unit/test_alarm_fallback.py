@@ -14,7 +14,7 @@ from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
 from schemas.errors import Reason
-from schemas.topics import DIVISION_HEADER
+from schemas.headers import DIVISION
 from streams.agents import alarm as alarm_lane
 from streams.agents.alarm import AlarmProcessor
 from streams.domain.alarm.decide import decide
@@ -52,8 +52,8 @@ WHOLE = COMMANDS.encode(command("press"))
 )  # fmt: skip
 @pytest.mark.parametrize(
     ("headers", "target"),
-    [((), DUTY_DESK), (((DIVISION_HEADER, b"440507001"),), "440507-desk"), (((DIVISION_HEADER, b"\xff"),), DUTY_DESK),
-     (((DIVISION_HEADER, None),), DUTY_DESK)],
+    [((), DUTY_DESK), (((DIVISION, b"440507001"),), "440507-desk"), (((DIVISION, b"\xff"),), DUTY_DESK),
+     (((DIVISION, None),), DUTY_DESK)],
 )  # fmt: skip
 def test_an_unreadable_record_pages_the_desk_its_header_names_else_the_duty_desk(
     value: bytes, reason: Reason, headers: tuple[tuple[str, Any], ...], target: str
@@ -67,7 +67,7 @@ def test_an_unreadable_record_pages_the_desk_its_header_names_else_the_duty_desk
 def test_an_unreadable_record_of_an_open_alarm_pages_the_desk_of_its_state() -> None:
     worker = Worker(AlarmProcessor(), [])
     said(worker, at(0, WHOLE))
-    _, _, notes = said(worker, at(1, WHOLE[:50], (DIVISION_HEADER, b"440106")))
+    _, _, notes = said(worker, at(1, WHOLE[:50], (DIVISION, b"440106")))
     assert [(n.cause, n.target) for n in notes] == [("fallback", "440507-desk")]
 
 
@@ -137,7 +137,7 @@ def test_a_header_that_is_no_mark_of_ours_makes_a_dead_letter_and_a_page_and_no_
 def test_whatever_the_bytes_there_is_exactly_one_page_to_somebody(
     value: bytes, key: bytes | None, header: bytes | None, held: bytes, reason: Reason, realm: str
 ) -> None:
-    one = record(3, value, key or b"", realm + TOPIC, [(DIVISION_HEADER, header)] if header is not None else [])
+    one = record(3, value, key or b"", realm + TOPIC, [(DIVISION, header)] if header is not None else [])
     emits = AlarmProcessor().bury(one, Source(one.topic, 0, 3), held, reason)
     notes = [emit.record for emit in emits if isinstance(emit.record, Notification)]
     assert len(notes) == 1

@@ -12,8 +12,9 @@ import pytest
 from schemas import ids
 from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.codec import codec
+from schemas.headers import DIVISION
 from schemas.state.sealed.event import Sealed
-from schemas.topics import ALARM, DIVISION_HEADER
+from schemas.topics import ALARM
 from services.acks import AckReader
 from services.adapters.keyfile import KeyFileError
 from tests.gateway_stage import NOW, Stage, open_stage
@@ -59,7 +60,7 @@ async def test_a_press_is_accepted_with_its_ids_and_stands_in_kafka_and_ledger(s
     assert (command.actor_role, command.cause, command.device) == ("device", "fact", "LH-000123")
     (record,) = stage.producer.records("alarm.commands")
     assert record.key == case_id.encode()
-    assert dict(record.headers)[DIVISION_HEADER] == b"440507"
+    assert dict(record.headers)[DIVISION] == b"440507"
     assert [(ack.kind, ack.command_id) for ack in AckReader(stage.folder / "acks")] == [(ALARM, command.command_id)]
     for path in (answer["status_url"], f"/v1/alarms/{number}"):
         found = await stage.get(path, "longhu-desk")

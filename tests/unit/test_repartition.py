@@ -13,6 +13,7 @@ from aiokafka.partitioner import DefaultPartitioner, murmur2
 
 from schemas import registry
 from schemas.codec import codec
+from schemas.headers import derived
 from schemas.realms import REALMS
 from schemas.topics import TOPICS
 from services.adapters.murmur import partition_of
@@ -51,6 +52,14 @@ def test_a_label_changes_the_places_and_nothing_else_and_comes_off_again(version
 @pytest.mark.parametrize("value", [None, b"", b"no frame", b"\x00\x00\x00\xff\xff unknown schema"])
 def test_what_nobody_can_read_is_copied_as_it_is(value: bytes | None) -> None:
     assert labels.label(value, LOG) == value
+
+
+@pytest.mark.parametrize("source", [None, ("src", b"incident.commands:3:120:0")])
+def test_a_copy_was_derived_if_its_original_was_however_often_it_was_copied(source: tuple[str, bytes] | None) -> None:
+    headers = [("type", b"incident_event"), *([source] if source else [])]
+    once = labels.copied_headers(headers, LOG, ("incident.events", 3, 9))
+    twice = labels.copied_headers(once, NEXT, ("incident.events", 40, 7))
+    assert [derived(found) for found in (headers, once, twice)] == [source is not None] * 3, "poison from outside stays poison from outside"
 
 
 def test_a_datum_cut_off_or_with_more_behind_it_is_copied_as_it_is() -> None:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.headers import COPIED
 from schemas.topics import INCIDENT_EVENTS, LIVE_DELTAS, LOG, realm_of
 from services.sink.kafka import Topics
-from services.sink.marks import COPIED, Marks, source_of
+from services.sink.marks import Marks, source_of
 from services.sink.plan import Place
 from services.sink.streams import DELTAS, EVENTS
 from services.warehouse.backend import Handle, scalar
