@@ -136,7 +136,7 @@ def test_a_broker_restarted_in_the_midst_of_a_restore_delays_it_only(cluster: Cl
     proxy.throttle(40_000)
     before = proxy.bytes
     key = fresh.keep("case-live", tag="second")
-    until(lambda: proxy.bytes > before + 40_000, "the restore is under way", 40)
+    until(lambda: proxy.bytes > before + 40_000, "the restore is under way", 90)
     assert "restored" not in (fresh.home / f"{key}.log").read_text()
     account.window(f"broker {victim.id} of 3, its changelog partly read")
     victim.kill9()

@@ -84,9 +84,10 @@ def test_a_department_sends_avro_with_a_stock_client_and_sees_its_case(platform:
         "occurred_at": "2026-11-22T08:30:00+08:00", "state": "handling", "holder": "traffic police", "reassignments": None,
         "reopens": None, "grade": None, "longitude": 113.93, "latitude": 22.53, "reason": None,
     }  # fmt: skip
-    producer.produce("intake.demo", value=report)
-    producer.produce("intake.demo", value=report)  # told twice
-    producer.produce("intake.demo", value=report | {"source_version": 2, "state": "closed"})
+    key = report["external_id"].encode()  # what is told of one case stays in order
+    producer.produce("intake.demo", key=key, value=report)
+    producer.produce("intake.demo", key=key, value=report)  # told twice
+    producer.produce("intake.demo", key=key, value=report | {"source_version": 2, "state": "closed"})
     assert producer.flush(20) == 0
 
     case_id = ids.case_id("live", "demo", "110-2026-000017")
