@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 DATA_DIR ?= .liandong
 PYTEST := $(BIN)/pytest
+JOBS ?= 3
+PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 HOURS ?= 1
 ifndef SEED
 SEED := $(shell date +%s)
@@ -24,14 +26,14 @@ setup: ## set up only: environment, packages, Java, Kafka's jars, screens
 dev: setup
 	@"$(PYTHON)" deploy/setup.py dev
 
-test: dev ## every test; needs no running platform
-	$(PYTEST) $(ARGS)
+test: dev ## every test, JOBS=3 files at a time; needs no running platform
+	$(PYTEST) $(PARALLEL) $(ARGS)
 
 test-fast: dev ## unit, property and contract tests: under two minutes
-	$(PYTEST) tests/unit tests/property tests/contract -m "not broker and not chaos and not browser and not docker" $(ARGS)
+	$(PYTEST) $(PARALLEL) tests/unit tests/property tests/contract -m "not broker and not chaos and not browser and not docker" $(ARGS)
 
 chaos: dev ## every fault and every negative control; SEED=n repeats a run; writes tests/chaos/RESULTS.md
-	$(PYTEST) tests/chaos --write-results --seed $(SEED) $(ARGS)
+	$(PYTEST) $(PARALLEL) tests/chaos --write-results --seed $(SEED) $(ARGS)
 
 soak: dev ## faults by chance for HOURS=n; SEED=n repeats their order; writes tests/chaos/RESULTS.md
 	$(BIN)/python -m tests.chaos.soak --hours $(HOURS) --seed $(SEED) $(ARGS)
