@@ -7,6 +7,7 @@ changelog ends where we left it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,12 @@ class BulkRecovery(Recovery):
                 continue
             except ServiceStopped:
                 break
+            except asyncio.CancelledError:
+                if self.should_stop or _is_cancelled():
+                    raise
+                log.warning("recovery begins again: the client cancelled a call of its own")  # a connection closed under it
+                self.signal_recovery_start.set()
+                continue
             except Exception as error:
                 log.exception("recovery failed")
                 die(Exit.RECOVERY_FAILED, repr(error).replace('"', "'"))
@@ -142,6 +149,12 @@ class BulkRecovery(Recovery):
                     die(Exit.FOREIGN_WRITE, f"{table.changelog}-{partition} during repair")
                 table.ends[partition] += 1
                 self.app.metrics.repaired.inc()  # type: ignore[attr-defined]
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody asked this task to end: a future that it awaited may be cancelled without that, and Faust would take it for one."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _read(
