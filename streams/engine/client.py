@@ -13,6 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import MethodQueue
 
+from streams.engine import patience
 from streams.engine.exits import Exit, die
 from streams.engine.membership import end_when_replaced
 
@@ -32,7 +33,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return self._method_queue
 
     async def on_start(self) -> None:
-        await super().on_start()
+        async def drop() -> None:
+            await self._ensure_consumer().stop()
+
+        await patience.start("consumer", super().on_start, drop, lambda: self.should_stop)
         if self.app.conf.consumer_group_instance_id:
             end_when_replaced(self._ensure_consumer()._coordinator, self.app.conf.consumer_group_instance_id)
 

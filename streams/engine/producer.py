@@ -12,11 +12,10 @@ import time
 from typing import Any
 
 import aiokafka
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.logging import get_logger
 
+from streams.engine import patience
 from streams.engine.exits import Exit, die
 
 log = get_logger(__name__)
@@ -74,27 +73,13 @@ class Producer(driver.Producer):
         }
 
     async def on_start(self) -> None:
-        await self._await_brokers()
-        await super().on_start()
+        async def drop() -> None:
+            await self.guarded.stop()
+
+        await patience.start("producer", super().on_start, drop, lambda: self.should_stop)
         guarded = self.guarded
         guarded.lease = self.app.lane.lease_seconds  # type: ignore[attr-defined]
         self.add_future(guarded.watch())
-
-    async def _await_brokers(self) -> None:
-        """A worker that starts while no broker answers waits: to end and be started again, later and later, helps nobody."""
-        attempt = 0
-        while not self.should_stop:
-            client = AIOKafkaClient(bootstrap_servers=driver.server_list(self.transport.url, 9092))
-            try:
-                await client.bootstrap()
-                return
-            except KafkaConnectionError as error:
-                if attempt % 30 == 0:
-                    log.warning("no broker answers, waiting: %s", error)
-                attempt += 1
-            finally:
-                await client.close()
-            await asyncio.sleep(1.0)
 
     @property
     def guarded(self) -> GuardedProducer:
