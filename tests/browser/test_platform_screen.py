@@ -113,24 +113,33 @@ def _key_of(printed: str) -> str:
     return key
 
 
+STARVED = """() => {
+    let last = performance.now();
+    window.starved = 0;
+    setInterval(() => { const now = performance.now(); window.starved += Math.max(0, now - last - 100); last = now; }, 50);
+}"""  # ms by which the page's own timer came late: what other work on the machine took from it
+
+
 def test_a_stopped_dashboard_is_stale_within_three_seconds_and_catches_up_exactly(platform: Platform, open_page: OpenScreen) -> None:
     page = open_page(platform.dashboard, platform.keys["screen"])
     page.wait_for_selector(case_row(post(platform)))
     total = page.locator('[data-tile="totals"] [data-field="total"]')
     before = int(total.get_attribute("data-value") or 0)
+    page.evaluate(STARVED)
     os.kill(platform.pids["dashboard"], signal.SIGSTOP)
     try:
         began = time.monotonic()
-        page.wait_for_selector(STALE, timeout=5_000)
+        page.wait_for_selector(STALE, timeout=30_000)
         took = time.monotonic() - began
+        starved = page.evaluate("window.starved") / 1000
         receipts = [post(platform) for _ in range(5)]
     finally:
         os.kill(platform.pids["dashboard"], signal.SIGCONT)
     page.wait_for_selector(LIVE, timeout=30_000)
     expect(total).to_have_attribute("data-value", str(before + 5))
     page.wait_for_selector(case_row(receipts[-1]))
-    print(f"SIGSTOP → stale: {took:.1f} s")
-    assert took <= 3
+    print(f"SIGSTOP → stale: {took:.1f} s, {starved:.1f} s of it without the processor")
+    assert took - starved <= 3
 
 
 def test_a_killed_dashboard_comes_back_and_the_screen_resumes_without_reload(platform: Platform, open_page: OpenScreen) -> None:

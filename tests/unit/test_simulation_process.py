@@ -75,7 +75,7 @@ async def running(tmp_path: Path, **given: Any) -> AsyncIterator[tuple[Gateway, 
 
 
 async def soon(probe: Callable[[], Any], what: str) -> None:
-    await asyncio.to_thread(until, probe, what, 10.0)
+    await asyncio.to_thread(until, probe, what, 60.0)
 
 
 async def test_cases_are_worked_to_their_end_by_two_people_each_step_expecting_the_seq_before_it(tmp_path: Path) -> None:
