@@ -22,7 +22,8 @@ FIGURES = ".tile-body, .trust, .top, .place, .figure, .bar-value, .bars, .map-fo
 CUT = f"""() => [...document.querySelectorAll('{FIGURES}')]
     .filter(e => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 3)
     .filter(e => getComputedStyle(e).display !== 'inline')
-    .map(e => `${{e.className}} ${{JSON.stringify(e.innerText)}}: ${{e.scrollWidth}}/${{e.clientWidth}} ${{e.scrollHeight}}/${{e.clientHeight}}`)"""
+    .map(e => `${{e.className}} ${{JSON.stringify(e.innerText)}}: ${{e.scrollWidth}}/${{e.clientWidth}} `
+        + `${{e.scrollHeight}}/${{e.clientHeight}}`)"""
 OUTSIDE = """() => [...document.querySelectorAll('[data-tile], [data-value], [data-case]')]
     .filter(e => !e.closest('[hidden]'))
     .filter(e => (b => b.left < 0 || b.top < 0 || b.right > innerWidth + 1 || b.bottom > innerHeight + 1)(e.getBoundingClientRect()))
