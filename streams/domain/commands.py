@@ -12,7 +12,6 @@ from streams.domain.core import Emit, Source
 
 MARK_BYTES = 8
 RECENT_BYTES = 64 * MARK_BYTES  # a case remembers its last 64 commands
-CALENDAR_VERSION = "cn-2020-2026"
 EVENT, ANSWER, DEAD_ANSWER, PAGE = 0, 1, 3, 4  # positions of what one command causes; 2 is the engine's dead letter
 
 

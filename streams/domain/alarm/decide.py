@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import ids
+from schemas import calendar, ids
 from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.alarm_event.event import AlarmEvent
 from schemas.divisions import county_of, division, divisions, is_within
@@ -19,7 +19,7 @@ from schemas.state.alarm_case.event import AlarmCase
 from schemas.topics import ALARM_EVENTS
 from streams.domain.alarm.pages import desk_of, page, title_of
 from streams.domain.alarm.table import COMMANDS, PRESS, URGENCY, AlarmClass, Guard, State
-from streams.domain.commands import CALENDAR_VERSION, EVENT, answer, mark_of, remember, remembers
+from streams.domain.commands import EVENT, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
 
 POLICY_VERSION = "2026.1"
@@ -136,7 +136,7 @@ def _blank(command: AlarmCommand) -> dict[str, Any]:
         "case_id": command.case_id,
         "paged_at": 0,
         "producer": command.producer,
-        "calendar_version": CALENDAR_VERSION,
+        "calendar_version": calendar.LATEST,
         "home_cluster": command.home_cluster,
         "ownership_epoch": 0,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import ids
+from schemas import calendar, ids
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.divisions import county_of, display_name, division, is_within
@@ -17,7 +17,7 @@ from schemas.errors import Refusal
 from schemas.event_types import event_types
 from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_EVENTS
-from streams.domain.commands import CALENDAR_VERSION, EVENT, answer, mark_of, remember, remembers
+from streams.domain.commands import EVENT, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
 from streams.domain.incident.guards import GUARDS
 from streams.domain.incident.table import CAPTURE, COMMANDS, ENDED, OBSERVE, State
@@ -162,7 +162,7 @@ def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase
         "handler_person": "",
         "opened_at": command.occurred_at,
         "policy_version": POLICY_VERSION,
-        "calendar_version": CALENDAR_VERSION,
+        "calendar_version": calendar.LATEST,
         "home_cluster": command.home_cluster,
         "ownership_epoch": 0,
     }
