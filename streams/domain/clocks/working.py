@@ -29,8 +29,10 @@ def add_working(cal: Calendar, start_ms: int, duration_ms: int) -> int:
 
 
 def working_between(cal: Calendar, a_ms: int, b_ms: int) -> int:
-    """Business time from `a_ms` to `b_ms` in milliseconds, negative when b lies before a. add_working(a, working_between(a, b)) is b
-    for every later b within business hours."""
+    """Business time from `a_ms` to `b_ms` in milliseconds, negative when b lies before a.
+
+    The inverse of `add_working`: from a, what lies between leads to b for every later b after an opening and up to its close.
+    """
     return _worked(cal, b_ms) - _worked(cal, a_ms)
 
 
