@@ -48,7 +48,7 @@ class Processor(Protocol):
     """What a lane does with a record; the pure core behind it."""
 
     has_outbox: bool
-    co_partitioned: bool  # outputs go to the partition the input came from
+    co_partitioned: bool  # outputs under the input's key go to the partition it came from
 
     def process(self, record: ConsumerRecord, source: Source, state: bytes) -> tuple[bytes, Sequence[Emit]]:
         """(state after, effects). InvalidPayload when the record cannot be read. `state` b"": none."""
@@ -134,8 +134,8 @@ class Runner:
                 work.put(key, offset, flags, state, entries, due)
                 if due != held.due and 0 < held.due <= record.timestamp and not self._log_time:
                     self._metrics.settled(held.due)
-            else:
-                work.put(LOOSE, offset, 0, b"", entries)
+            else:  # its version must not fall when a replay decides again what said nothing: others' outboxes stand there
+                work.put(LOOSE, max(offset, work.get(LOOSE).version), 0, b"", entries)
 
     def _said_before(self, record: ConsumerRecord, held: Value, work: Working, outputs: Said) -> bool:
         """A replay after a crash: the state already holds this record; what it caused is sent again as it was."""
@@ -242,8 +242,8 @@ class Runner:
         return found
 
     def target(self, record: ConsumerRecord, key: bytes | None) -> int:
-        """The partition of an output."""
-        if self._processor.co_partitioned:
+        """The partition of an output: the input's own, but for what a co-partitioned lane sends to another key."""
+        if self._processor.co_partitioned and (key or b"") == (record.key or b""):
             return int(record.partition)
         return self._place_of(key)
 

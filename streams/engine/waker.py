@@ -136,7 +136,9 @@ class Waker:
         self._offers = {partition: self._of(partition) for partition in self._owned() if partition in self._wheels}
         self._metrics.wakes_idle.inc(sum(offers.look(now) for offers in self._offers.values()))
         for partition, entries in self._choose(now).items():
-            task = asyncio.create_task(self._send(partition, self._offers[partition], entries))
+            offers = self._offers[partition]
+            offers.sending = True
+            task = asyncio.create_task(self._send(partition, offers, entries))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -169,7 +171,6 @@ class Waker:
         return chosen
 
     async def _send(self, partition: int, offers: Offers, entries: list[Entry]) -> None:
-        offers.sending = True
         at = self._clock()
         records = [(key, self._timed.wake(key, due, self._realm), [(WAKE, b"%d" % due)], at) for due, key in entries]
         self._failpoints.hit("before_wake")
