@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from schemas.calendar import HOLIDAY, MAKE_UP, WEEKEND, WORKDAY, Calendar, Day
-from schemas.clocks import Mark, Unit, Until
+from schemas.clocks import Mark, Rule, Unit, Until
 from streams.domain.clocks.clock import extend, marks, recalculate, stop, tell
 from streams.domain.clocks.deadline import Kind, due, explain
 from tests.clocks import CAL, HOUR, at, begun, due_of, paused, rule, written
@@ -106,6 +106,13 @@ def test_hours_explain_where_counting_begins() -> None:
         (Kind.REST, "2026-03-07 00:00", "2026-03-09 00:00", 2),
         (Kind.PAUSE, "2026-03-09 11:00", "2026-03-09 15:00", 2 * HOUR),
     ]
+
+
+@pytest.mark.parametrize(("of", "hours"), [(DAYS, (9, 16)), (BUSINESS, (12, 14)), (HOURS, (13, 14))])
+def test_a_pause_that_cost_nothing_is_no_step(of: Rule, hours: tuple[int, int]) -> None:
+    clock = paused(begun(of, "2026-03-03 09:00"), of, *(f"2026-03-03 {hour:02}:00" for hour in hours))
+    assert due_of(clock) == due_of(begun(of, "2026-03-03 09:00"))
+    assert Kind.PAUSE not in [step.kind for step in explain(clock, of, CAL).steps]
 
 
 def test_a_provisional_deadline_says_from_when() -> None:

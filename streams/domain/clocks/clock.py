@@ -133,7 +133,7 @@ def stop(clock: Clock, rule: Rule, cal: Calendar, at: int, now: int) -> Clock:
     at = max(clock.started_at, at if now - rule.backdating_ms <= at <= now else now)
     if is_paused(clock):
         clock = _moved(_unpaused(clock, max(at, clock.pauses[-1].since)), rule, cal, now)
-    retracted = clock.retracted or (clock.breached_at > 0 and at < clock.due_at)
+    retracted = clock.breached_at > 0 and at < clock.due_at
     return replace(clock, stopped_at=at, retracted=retracted, epoch=clock.epoch + 1)
 
 

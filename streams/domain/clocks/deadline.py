@@ -25,13 +25,15 @@ LAST_DAY = "民法典第203条第2款"
 
 
 class Kind(StrEnum):
+    """What a step is."""
+
     RULE = "rule"  # the budget, and the paper it rests on
     EXTENSION = "extension"  # granted on top
     START = "start"  # where counting begins: after the day of the start, at the next opening, or at once
     REST = "rest"  # weekend days that do not count
     HOLIDAY = "holiday"  # days of a public holiday, by name
     MAKE_UP = "make_up"  # a weekend day on which one works, so that it counts
-    PAUSE = "pause"  # a stretch that does not count, and why
+    PAUSE = "pause"  # a stretch that does not count, and why; none that cost nothing
     ROLLED = "rolled"  # the last day was one of rest (or ended within a pause)
     END = "end"  # close of business or 24:00 of the last day
     PROVISIONAL = "provisional"  # beyond the published days: a notice may still move it
@@ -80,8 +82,9 @@ def _time(clock: Clock, cal: Calendar) -> Iterator[Step]:
         opening = add_working(cal, since, 1) - 1  # a millisecond before the first that counts is over
         steps += _kinds(cal, day_of(since), day_of(clock.due_at - 1))
     for pause in clock.pauses:
-        if pause.since < clock.due_at:
-            steps.append(Step(Kind.PAUSE, pause.since, pause.until, paused_time(clock, cal, pause), pause.reason))
+        length = paused_time(clock, cal, pause)
+        if length and pause.since < clock.due_at:
+            steps.append(Step(Kind.PAUSE, pause.since, pause.until, length, pause.reason))
     yield Step(Kind.START, since, opening, 0, FROM_THE_MOMENT if opening == since else "")
     yield from sorted(steps, key=_since)
 

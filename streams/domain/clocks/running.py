@@ -94,8 +94,7 @@ def moment(clock: Clock, cal: Calendar, thousandths: int) -> int:
     total = _running(clock, cal, clock.due_at)
     if thousandths == THOUSAND or not total:
         return clock.due_at
-    at = _reach(clock, cal, total * thousandths // THOUSAND)
-    return min(at, clock.due_at) if thousandths < THOUSAND else max(at, clock.due_at)
+    return _reach(clock, cal, -(-total * thousandths // THOUSAND))  # rounded up: what comes after due stays after it
 
 
 def paused_time(clock: Clock, cal: Calendar, pause: Pause) -> int:
