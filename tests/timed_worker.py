@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from schemas.realms import Realm
 from schemas.topics import DEAD_LETTERS, INCIDENT_COMMANDS, OUTCOMES, Topic
@@ -62,10 +62,7 @@ def main() -> None:
         bootstrap, int(partitions), (Realm(realm),), (), home, "test", instance,
         session_seconds=SESSION_SECONDS, failpoints=Failpoints(failpoint),
     )  # fmt: skip
-    registry = CollectorRegistry()
-    if port := os.environ.get("LIANDONG_TEST_METRICS"):
-        start_http_server(int(port), "127.0.0.1", registry)
-    worker.run(build_app(LANE, settings, registry))
+    worker.run(build_app(LANE, settings, CollectorRegistry()))
 
 
 if __name__ == "__main__":

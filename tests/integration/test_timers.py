@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class Tower:
             if process.poll() is None:
                 timed_worker.end(process)
 
-    async def send(self, records: list[tuple[bytes, bytes, int | None]]) -> None:
+    async def send(self, records: Sequence[tuple[bytes, bytes, int | None]]) -> None:
         """(key, words, record time; None: the broker's)."""
         producer = AIOKafkaProducer(bootstrap_servers=self.broker.bootstrap, enable_idempotence=True, linger_ms=5)
         await producer.start()

@@ -46,7 +46,7 @@ def test_a_wheel_gives_what_is_due_oldest_first_and_ties_by_key() -> None:
 
 
 def test_a_wheel_counts_keys_and_forgets_stale_entries() -> None:
-    part = {b"%d" % number: pack(1, 0, b"s", b"", AT + number) for number in range(100)}
+    part = {b"%d" % number: pack(1, 0, b"s", b"", AT + number) for number in range(150)}  # the last 50 stay as they are
     wheel, chance = Wheel(part), random.Random(1)
     for turn in range(50_000):
         key, due = b"%d" % chance.randrange(100), chance.choice([0, AT + chance.randrange(1000)])
@@ -194,6 +194,14 @@ def test_on_log_time_a_stored_settlement_makes_room_for_a_release_that_says_more
     said = Worker(LOG, [change for change in changes if change[0] == stored]).run(log)[1]
     assert [key for key, _, _ in rung(kept(said))] == ["a", "b", "c"]
     assert [output.headers[1] for output in said] == [("ce_id", dict(output.headers)["src"]) for output in said]
+
+
+def test_a_letter_stored_beside_a_record_that_said_nothing_is_said_again_however_the_log_is_cut() -> None:
+    log = [record(WALL, 0, AT, b"a", b"wake"), record(WALL, 1, AT, b"b", b"nonsense"), record(WALL, 2, AT, b"b", b"arm 5")]
+    changes, said = Worker(WALL).run(log)
+    assert [output.topic for output in said] == ["dead.letters", "outcomes"]
+    again = Worker(WALL, changes)
+    assert [output for one in log for output in again.run([one])[1]] == said
 
 
 def test_a_wake_up_says_that_it_is_one() -> None:
