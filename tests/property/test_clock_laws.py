@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -14,7 +14,7 @@ from schemas.state.clock import Clock, Pause
 from streams.domain.clocks import clock as life
 from streams.domain.clocks.clock import Moment, light, marks, may_extend, may_pause, tell
 from streams.domain.clocks.deadline import Kind, explain
-from streams.domain.clocks.running import due_time, is_paused, point, share
+from streams.domain.clocks.running import due_time, is_paused, moment, point, share
 from streams.domain.clocks.working import day_of, day_start, working_between
 from tests.clocks import CAL, at, rule
 
@@ -123,14 +123,14 @@ def test_the_steps_of_a_deadline_add_up(drawn: tuple[Rule, Clock]) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(paused_clocks())
-def test_the_share_is_that_of_the_marks(drawn: tuple[Rule, Clock]) -> None:
+def test_a_share_is_reached_at_its_moment_and_not_before(drawn: tuple[Rule, Clock]) -> None:
     of, clock = drawn
     if not share(clock, CAL, clock.due_at - 1):
         return  # one mark for all: tested by hand
-    for found in marks(clock, of, CAL):
-        least = {Mark.WARNING: of.warning, Mark.DUE: 1000, Mark.OVERDUE: of.overdue}[found.mark]
-        assert share(clock, CAL, found.at) >= least
-        assert share(clock, CAL, found.at - 1) < least or found.at == clock.due_at, "after the last close of business the share is full"
+    for least in {of.warning, 1000, of.overdue} - {0}:
+        reached = moment(clock, CAL, least)
+        assert share(clock, CAL, reached) >= least
+        assert share(clock, CAL, reached - 1) < least or reached == clock.due_at, "after the last close of business the share is full"
 
 
 class Act(NamedTuple):
@@ -182,9 +182,11 @@ def check(clock: Clock, of: Rule, now: int) -> None:
     assert clock.due_at == due_time(clock, CAL)
     assert (clock.breached_at == 0) == (not clock.told & Mark.DUE)
     if not clock.stopped_at:
-        assert all(found.at > now for found in marks(clock, of, CAL)) or is_paused(clock)
+        resumed = clock.pauses[-1].until if clock.pauses else 0
+        assert all(found.at > now or found.at == now == resumed for found in marks(clock, of, CAL)) or is_paused(clock)
         lights = {0: Light.GREEN, 1: Light.YELLOW, 2: Light.RED, 4: Light.DEEP_RED}
-        highest = max((mark for mark in Mark if clock.told & mark), default=0)
+        told = clock.told | sum(found.mark for found in marks(clock, of, CAL) if found.at == now)  # a pause's end brings it on
+        highest = max((mark for mark in Mark if told & mark), default=0)
         assert light(clock, of, CAL, now) is lights[int(highest)]
     if clock.breached_at:
         assert clock.retracted == (bool(clock.stopped_at) and clock.stopped_at < clock.due_at)
@@ -194,6 +196,7 @@ def check(clock: Clock, of: Rule, now: int) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(rules(), STARTS, ACTS, st.lists(st.integers(0, 60 * 1440), max_size=20))
+@example(rule(Unit.CALENDAR_DAY, 8, warning=500), at("2026-01-01 00:00"), [Act(6284, "pause", 0), Act(181, "resume", 0)], [])
 def test_when_marks_come_and_what_is_breached_does_not_depend_on_ticks(of: Rule, started: int, acts: list[Act], ticks: list[int]) -> None:
     assert lived(of, started, acts, ticks) == lived(of, started, acts, [])
 

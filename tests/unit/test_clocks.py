@@ -115,6 +115,14 @@ def test_marks_are_told_in_order_and_the_light_follows_them() -> None:
     assert breached.breached_at == clock.due_at
 
 
+def test_a_warning_that_a_pause_brought_on_comes_when_it_ends() -> None:
+    of = rule(Unit.WORKING_DAY, 1)
+    clock = paused(begun(of, "2026-03-02 17:30"), of, "2026-03-03 14:00", "2026-03-03 17:00")
+    assert due_of(clock) == "2026-03-03 17:30", "3.5 of now 4 h are gone"
+    assert next((written(m.at), m.mark) for m in marks(clock, of, CAL)) == ("2026-03-03 17:00", Mark.WARNING)
+    assert light(clock, of, CAL, at("2026-03-03 17:00")) is Light.YELLOW
+
+
 def test_a_policy_may_do_without_warning_and_without_deep_red() -> None:
     bare = rule(Unit.MS, 2 * HOUR, warning=0, overdue=0)
     clock = begun(bare, "2026-03-02 10:00")

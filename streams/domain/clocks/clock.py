@@ -51,10 +51,16 @@ def start(rule: Rule, cal: Calendar, started_at: int, holder: str, level: str, r
 
 
 def marks(clock: Clock, rule: Rule, cal: Calendar) -> list[Moment]:
-    """The moments still to be told, ascending; none while a clock is stopped or paused."""
+    """The moments still to be told, ascending; none while a clock is stopped or paused.
+
+    A pause that takes hours of a limit in days and does not move it leaves less time: a warning that it brought on comes when it ends.
+    """
     if clock.stopped_at or is_paused(clock):
         return []
-    return sorted(Moment(at, mark) for mark, at in _moments(clock, rule, cal).items() if not clock.told & mark)
+    moments = _moments(clock, rule, cal)
+    if clock.pauses and Mark.WARNING in moments:
+        moments[Mark.WARNING] = max(moments[Mark.WARNING], min(clock.pauses[-1].until, clock.due_at))
+    return sorted(Moment(at, mark) for mark, at in moments.items() if not clock.told & mark)
 
 
 def tell(clock: Clock, mark: Mark) -> Clock:
