@@ -138,6 +138,8 @@ def build_app(
     app.limits = settings.limits
     departments = settings.departments if lane.inputs.per_department else ("",)
     topics = [lane.inputs.in_realm(realm, department) for realm in settings.realms for department in departments]
+    if timed is not None and len(topics) > 1:
+        raise ValueError(f"lane {name} has timers and several inputs: a wake-up would not know where to go")
     app.agent(app.topic(*topics, schema=ChunkSchema()), name=name)(_agent(app, name, settings))
     app.task(_watch(app, settings, on_ready))
     if timed is not None and settings.realms[0].time_source == "wall":

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import random
 import struct
+from pathlib import Path
 
 import pytest
 from aiokafka import ConsumerRecord
+from prometheus_client import CollectorRegistry
 
 from schemas.avro.dead_letter.event import DeadLetter
 from schemas.codec import codec
+from schemas.realms import Realm
 from services.audit.table import parse
+from streams.agents.relay import RelayProcessor
+from streams.app import WorkerSettings, build_app
 from streams.engine.source import src_of
 from streams.engine.value import QUARANTINED, Value, due_of, outbox_at, pack, unpack, version_of, without_outbox
 from streams.engine.wheel import SLACK, Timed, Wheel
+from tests.timed_worker import LANE
 from tests.timers import LOG, WALL, Bells, Worker, is_wake_up, kept, outcomes, record, rung
 
 AT = 1_795_300_000_000
@@ -65,10 +71,14 @@ def test_a_wheel_counts_keys_and_forgets_stale_entries() -> None:
 
 
 def test_a_processor_without_next_due_and_wake_has_no_timers() -> None:
-    from streams.agents.analytics import AnalyticsProcessor
-
     assert isinstance(Bells(), Timed)
-    assert not isinstance(AnalyticsProcessor(), Timed)
+    assert not isinstance(RelayProcessor(), Timed)
+
+
+def test_a_lane_with_timers_has_one_input(tmp_path: Path) -> None:
+    settings = WorkerSettings("127.0.0.1:9", 4, (Realm.LIVE, Realm.DRILL), (), str(tmp_path), "test")
+    with pytest.raises(ValueError, match="several inputs"):
+        build_app(LANE, settings, CollectorRegistry())
 
 
 def test_a_timer_survives_the_worker_in_the_value_it_is_stored_with() -> None:
