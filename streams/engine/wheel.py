@@ -33,8 +33,8 @@ the record's own time is settled, in order of (due, key), each as if a wake-up h
   take their places, by (due, key), among those that are decided anew. Both ways `n` comes out as in a life without crashes. A later
   release may say more than the one before: then what was stored, and never sent, moves up.
 
-What the log of a wall realm gives when it is replayed on log time: the same settlements in the same order, told at their `due` and not at
-the wake-up's append time; the wake-ups in it are stale by then.
+What the log of a wall realm gives when it is replayed on log time: of each key the same settlements in the same order, told at their `due`
+and not at the wake-up's append time; the wake-ups in it are stale by then.
 """
 
 from __future__ import annotations

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
 
 from schemas import ids
 from schemas.avro.outcome.event import Outcome
@@ -89,33 +88,10 @@ def armings(keys: int, due: int, base: int) -> Iterator[tuple[bytes, bytes]]:
         yield ids.case_id("live", "timers", str(number)).encode(), b" ".join([b"at", *(b"%d" % at for at in (first, *later))])
 
 
-async def lag(bootstrap: str) -> int:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await admin.start()
-    await consumer.start()
-    try:
-        committed = await admin.list_consumer_group_offsets("liandong.live.bells")
-        ends = await consumer.end_offsets([TopicPartition(COMMANDS.name, p) for p in range(PARTITIONS)])
-        return sum(end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in ends.items())
-    finally:
-        await consumer.stop()
-        await admin.close()
-
-
-async def each(bootstrap: str, topic: str) -> list[Any]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
-        consumer.assign(tps)
-        ends, found = await consumer.end_offsets(tps), list[Any]()
-        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-            for records in (await consumer.getmany(timeout_ms=200, max_records=20_000)).values():
-                found += records
-        return found
-    finally:
-        await consumer.stop()
+def await_lane(bootstrap: str) -> None:
+    """Till it has decided all there is."""
+    while asyncio.run(timed_worker.lag(bootstrap, Realm.LIVE, PARTITIONS)):
+        time.sleep(1)
 
 
 async def send(bootstrap: str, keys: int, due: int, base: int) -> None:
@@ -133,11 +109,11 @@ def lateness(late: list[int]) -> dict[str, int]:
 
 
 async def judge(bootstrap: str, due: int, base: int) -> dict[str, Any]:
-    wake_ups = sum(map(is_wake_up, await each(bootstrap, COMMANDS.name)))
+    wake_ups = sum(map(is_wake_up, await timed_worker.read(bootstrap, COMMANDS.name, PARTITIONS)))
     reader, marks = codec(Outcome), dict[int, tuple[int, int]]()
     rang: Counter[tuple[str, int]] = Counter()
     late: dict[bool, list[int]] = {True: [], False: []}  # within the minute, or at the steady rate
-    for record in await each(bootstrap, OUTCOMES.name):
+    for record in await timed_worker.read(bootstrap, OUTCOMES.name, PARTITIONS):
         src, one = src_of(record.headers), reader.decode(record.value)
         assert src is not None
         if one.outcome == "rang" and (src.offset, src.position) > marks.get(record.partition, (-1, -1)):
@@ -159,8 +135,7 @@ def on_a_broker(keys: int, due: int) -> dict[str, Any]:
             worker = timed_worker.start(broker.bootstrap, Realm.LIVE, PARTITIONS, Path(home) / "worker")
             base = time.time_ns() // 1_000_000 + LEAD_SECONDS * 1000
             asyncio.run(send(broker.bootstrap, keys, due, base))
-            while asyncio.run(lag(broker.bootstrap)):
-                time.sleep(1)
+            await_lane(broker.bootstrap)
             spare = base / 1000 - time.time_ns() / 1e9
             if spare < 0:
                 sys.exit(f"the keys were armed {-spare:.0f} s after the minute began: a larger LEAD_SECONDS is needed here")
@@ -169,8 +144,7 @@ def on_a_broker(keys: int, due: int) -> dict[str, Any]:
             time.sleep(MINUTE_MS / 1000)
             figures = {"worker_cpu_seconds": cpu_of(worker.pid) - cpu, "broker_cpu_seconds": cpu_of(broker.pid) - of_broker}
             time.sleep(max(0.0, (base + STEADY_FROM_MS) / 1000 + STEADY / STEADY_PER_SECOND + 5 - time.time_ns() / 1e9))
-            while asyncio.run(lag(broker.bootstrap)):
-                time.sleep(1)
+            await_lane(broker.bootstrap)
             memory = psutil.Process(worker.pid).memory_info()
             return figures | {"worker_rss_mb": memory.rss >> 20} | asyncio.run(judge(broker.bootstrap, due, base))
         finally:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
@@ -30,7 +29,6 @@ from tests.timers import Rung, folded, is_wake_up
 
 pytestmark = pytest.mark.broker
 PARTITIONS = 4
-GROUP = "liandong.{}.bells"
 
 
 class Tower:
@@ -42,9 +40,9 @@ class Tower:
         self.exits: Counter[int] = Counter()
         asyncio.run(timed_worker.make_topics(broker.bootstrap, realm, PARTITIONS))
 
-    def start(self, name: str, failpoint: str = "") -> None:
+    def start(self, name: str, failpoint: str = "", control: str = "") -> None:
         home = self._home / name
-        self.workers[name] = timed_worker.start(self.broker.bootstrap, self.realm, PARTITIONS, home, name, failpoint)
+        self.workers[name] = timed_worker.start(self.broker.bootstrap, self.realm, PARTITIONS, home, name, failpoint, control)
 
     def mend(self) -> None:
         """As the supervisor does."""
@@ -68,45 +66,23 @@ class Tower:
         finally:
             await producer.stop()
 
-    async def read(self, topic: str) -> list[ConsumerRecord]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            tps = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-            consumer.assign(tps)
-            ends = await consumer.end_offsets(tps)
-            found: list[ConsumerRecord] = []
-            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += records
-            return sorted(found, key=lambda one: (one.partition, one.offset))
-        finally:
-            await consumer.stop()
+    def read(self, topic: str) -> list[ConsumerRecord]:
+        return asyncio.run(timed_worker.read(self.broker.bootstrap, topic, PARTITIONS))
 
-    async def lag(self) -> int:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap)
-        await admin.start()
-        await consumer.start()
-        try:
-            committed = await admin.list_consumer_group_offsets(GROUP.format(self.realm))
-            ends = await consumer.end_offsets([TopicPartition(COMMANDS.in_realm(self.realm), p) for p in range(PARTITIONS)])
-            return sum(end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in ends.items())
-        finally:
-            await consumer.stop()
-            await admin.close()
+    def caught_up(self) -> bool:
+        return asyncio.run(timed_worker.lag(self.broker.bootstrap, self.realm, PARTITIONS)) == 0
 
     def drained(self, seconds: float = 60) -> None:
         def done() -> bool:
             self.mend()
-            return asyncio.run(self.lag()) == 0 and self.open_timers() == 0
+            return self.caught_up() and self.open_timers() == 0
 
         until(done, "every command decided and every timer settled", seconds, every=0.5)
 
     def open_timers(self) -> int:
         """As the changelog says."""
         newest: dict[bytes, bytes] = {}
-        for one in asyncio.run(self.read(TABLE.in_realm(self.realm))):
+        for one in self.read(TABLE.in_realm(self.realm)):
             if one.key not in newest or version_of(one.value) >= version_of(newest[one.key]):
                 newest[one.key] = one.value
         return sum(due_of(value) > 0 for value in newest.values())
@@ -115,7 +91,7 @@ class Tower:
         """Outcomes by the reader's rule."""
         marks: dict[Any, tuple[int, int]] = {}
         found, reader = [], codec(Outcome)
-        for one in asyncio.run(self.read(OUTCOMES.in_realm(self.realm))):
+        for one in self.read(OUTCOMES.in_realm(self.realm)):
             src = src_of(one.headers)
             assert src is not None
             line = (one.partition, src.topic, src.partition)
@@ -163,7 +139,7 @@ def test_timers_ring_once_each_and_never_early_while_workers_die_and_sleep(tower
         gone = [b"key-%d" % chance.randrange(2_000) for _ in range(20)]
         asyncio.run(tower.send([(key, b"cancel", None) for key in gone]))
     tower.drained(90)
-    log = asyncio.run(tower.read(COMMANDS.name))
+    log = tower.read(COMMANDS.name)
     by_key: dict[bytes, list[ConsumerRecord]] = defaultdict(list)
     for one in log:
         by_key[one.key].append(one)
@@ -194,12 +170,31 @@ def test_history_rings_by_its_own_time_whatever_dies(tower: Tower, pytestconfig:
     tower.workers["one"].wait()
     tower.mend()
     asyncio.run(tower.send(history[8_000:]))
-    until(lambda: asyncio.run(tower.lag()) == 0, "all history decided", 60, every=0.5)
+    until(tower.caught_up, "all history decided", 60, every=0.5)
     said = tower.said()
-    log = asyncio.run(tower.read(COMMANDS.in_realm(Realm.REPLAY)))
+    log = tower.read(COMMANDS.in_realm(Realm.REPLAY))
     assert not any(is_wake_up(one) for one in log), "nobody wakes history"
     assert tower.exits == {-signal.SIGKILL: 2}
     for partition in range(PARTITIONS):
         fold = folded([one for one in log if one.partition == partition], log_time=True)
         assert len(fold.rung) > 500
         assert rings([one for one in said if one[0].partition == partition]) == fold.rung
+
+
+@pytest.mark.parametrize("tower", [Realm.LIVE], indirect=True)
+def test_a_wheel_that_is_not_filled_after_a_restore_loses_timers_and_this_is_seen(tower: Tower) -> None:
+    tower.start("one")
+    due = int(time.time() * 1000) + 30_000
+    asyncio.run(tower.send([(b"key-%d" % number, b"at %d" % due, None) for number in range(200)]))
+    until(tower.caught_up, "all are armed", 60, every=0.2)
+    assert int(time.time() * 1000) < due, "too slow a machine: the timers rang before the kill"
+    tower.workers["one"].kill()
+    tower.workers["one"].wait()
+    tower.start("one", control="forgetful")
+    time.sleep(max(0.0, due / 1000 + 10 - time.time()))
+    assert rings(tower.said()) == []
+    assert tower.open_timers() == 200
+    timed_worker.end(tower.workers["one"])
+    tower.start("one")
+    tower.drained(60)
+    assert len(rings(tower.said())) == 200, "the next one that looks finds them"
