@@ -78,8 +78,8 @@ def _inner(cls: type[msgspec.Struct]) -> list[tuple[str, Turn, Turn]]:
 def _turns(kind: Any) -> tuple[Turn | None, Turn | None]:
     """`kind`: a field's type. (None, None) for one that Avro's writer takes as it is."""
     if get_origin(kind) in (Union, UnionType):
-        lower, raise_ = _turns(next(part for part in get_args(kind) if part is not type(None)))
-        return lower, raise_ and (lambda value: None if value is None else raise_(value))
+        lower, turn = _turns(next(part for part in get_args(kind) if part is not type(None)))
+        return lower, _unless_none(turn) if turn else None
     if get_origin(kind) is tuple:
         lower, raise_ = _turns(get_args(kind)[0])
         if lower is None or raise_ is None:
@@ -88,6 +88,10 @@ def _turns(kind: Any) -> tuple[Turn | None, Turn | None]:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _struct_turns(kind)
     return None, None
+
+
+def _unless_none(turn: Turn) -> Turn:
+    return lambda value: None if value is None else turn(value)
 
 
 def _struct_turns(cls: type[msgspec.Struct]) -> tuple[Turn, Turn]:

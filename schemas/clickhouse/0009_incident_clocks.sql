@@ -1,7 +1,7 @@
 -- What an incident's event says since version 2: its clocks, what lies over its state, and the clock that an event is about. Rows of
 -- version 1 have these columns empty. A view's query is changed in place, so that no block is stored half.
 ALTER TABLE incident_events_in
-    ADD COLUMN IF NOT EXISTS next_due DateTime64(3, 'UTC'),
+    ADD COLUMN IF NOT EXISTS wakes_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS light String,
     ADD COLUMN IF NOT EXISTS light_from String,
     ADD COLUMN IF NOT EXISTS clock String,
@@ -12,7 +12,7 @@ ALTER TABLE incident_events_in
     ADD COLUMN IF NOT EXISTS upstream_state String,
     ADD COLUMN IF NOT EXISTS upstream_level String,
     ADD COLUMN IF NOT EXISTS suspended_reason String,
-    ADD COLUMN IF NOT EXISTS suspended_until DateTime64(3, 'UTC'),
+    ADD COLUMN IF NOT EXISTS suspension_ends_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS review_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS supervised_rung String,
     ADD COLUMN IF NOT EXISTS reply_due_at DateTime64(3, 'UTC'),
@@ -31,7 +31,7 @@ ALTER TABLE incident_events_in
     ADD COLUMN IF NOT EXISTS held_ms Int64;
 
 ALTER TABLE incident_events
-    ADD COLUMN IF NOT EXISTS next_due DateTime64(3, 'UTC'),
+    ADD COLUMN IF NOT EXISTS wakes_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS light LowCardinality(String),
     ADD COLUMN IF NOT EXISTS light_from LowCardinality(String),
     ADD COLUMN IF NOT EXISTS clock LowCardinality(String),
@@ -42,7 +42,7 @@ ALTER TABLE incident_events
     ADD COLUMN IF NOT EXISTS upstream_state LowCardinality(String),
     ADD COLUMN IF NOT EXISTS upstream_level LowCardinality(String),
     ADD COLUMN IF NOT EXISTS suspended_reason LowCardinality(String),
-    ADD COLUMN IF NOT EXISTS suspended_until DateTime64(3, 'UTC'),
+    ADD COLUMN IF NOT EXISTS suspension_ends_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS review_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS supervised_rung LowCardinality(String),
     ADD COLUMN IF NOT EXISTS reply_due_at DateTime64(3, 'UTC'),
@@ -65,13 +65,13 @@ SELECT *
 FROM incident_events_in;
 
 ALTER TABLE case_now
-    ADD COLUMN IF NOT EXISTS next_due DateTime64(3, 'UTC'),
+    ADD COLUMN IF NOT EXISTS wakes_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS light LowCardinality(String),
     ADD COLUMN IF NOT EXISTS due_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS upstream_state LowCardinality(String),
     ADD COLUMN IF NOT EXISTS upstream_level LowCardinality(String),
     ADD COLUMN IF NOT EXISTS suspended_reason LowCardinality(String),
-    ADD COLUMN IF NOT EXISTS suspended_until DateTime64(3, 'UTC'),
+    ADD COLUMN IF NOT EXISTS suspension_ends_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS review_at DateTime64(3, 'UTC'),
     ADD COLUMN IF NOT EXISTS supervised_rung LowCardinality(String),
     ADD COLUMN IF NOT EXISTS reply_due_at DateTime64(3, 'UTC'),
@@ -85,6 +85,6 @@ ALTER TABLE case_now
 ALTER TABLE case_now_mv MODIFY QUERY
 SELECT realm, case_id, case_seq, case_number, division, county, level, incident_type, state, holder, holder_level, grade, round, reassignments,
     reopens, mirrored, producer, title, opened_at, occurred_at, received_at, _ts AS updated_at, _blk,
-    next_due, light, due_at, upstream_state, upstream_level, suspended_reason, suspended_until, review_at, supervised_rung,
+    wakes_at, light, due_at, upstream_state, upstream_level, suspended_reason, suspension_ends_at, review_at, supervised_rung,
     reply_due_at, response_level, lead, open_tasks, merged_into, merged_count, earliest_at
 FROM incident_events_in;

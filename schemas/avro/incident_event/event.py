@@ -55,7 +55,7 @@ class IncidentEvent(msgspec.Struct, frozen=True):
     cell: str
     sealed_ref: str
     opened_at: int
-    next_due: int = 0
+    wakes_at: int = 0
     light: str = ""
     light_from: str = ""
     clock: str = ""
@@ -66,7 +66,7 @@ class IncidentEvent(msgspec.Struct, frozen=True):
     upstream_state: str = ""
     upstream_level: str = ""
     suspended_reason: str = ""
-    suspended_until: int = 0
+    suspension_ends_at: int = 0
     review_at: int = 0
     supervised_rung: str = ""
     reply_due_at: int = 0
