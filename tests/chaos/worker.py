@@ -17,7 +17,7 @@ import faust
 
 from services import process, settings, worker
 from streams import app
-from streams.domain.incident import decide
+from streams.domain.incident import effects
 from streams.engine import recovery, runner, shipment, value, working
 from streams.engine.watchdog import Limits
 
@@ -67,7 +67,7 @@ def any_changelog() -> None:
 
 def next_release() -> None:
     """The code after an upgrade: it decides otherwise."""
-    decide.POLICY_VERSION = "2026.2"
+    effects.title_of = lambda incident_type, code: f"{code} {incident_type}"
 
 
 def next_release_outputs_first() -> None:

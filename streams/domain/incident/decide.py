@@ -19,8 +19,8 @@ from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_COMMANDS
 from streams.domain.commands import COMMAND, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
-from streams.domain.incident import overlays
-from streams.domain.incident.effects import EFFECTS, first_desk, rule_of, title_of
+from streams.domain.incident import effects, overlays
+from streams.domain.incident.effects import EFFECTS, first_desk, rule_of
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.guards import GUARDS
 from streams.domain.incident.observe import OBSERVED, observe
@@ -53,7 +53,9 @@ def decide(state: IncidentCase | None, command: IncidentCommand, source: Source,
     after = replace(state, seq=state.seq + 1, **changes) if state else _new_case(command, changes)
     after = timed(state, after, command, now)
     saying.say(state, after, command, event_type, rule, **_more(state, after, command))
-    return Decision(after, (*saying.emits, _outcome(command, source, now, after, "applied", rule=rule), *_saga(state, after, command, now)))
+    said = (_outcome(command, source, now, after, "applied", rule=rule), *_saga(state, after, command, now))
+    after = settled(after, command, saying)  # another grade or a split may bring deadlines on that have passed
+    return Decision(after, (*saying.emits, *said))
 
 
 Change = tuple[str, str, dict[str, Any]]  # event type, named rule, changed fields
@@ -148,7 +150,7 @@ def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase
         "county": county,
         "level": division(command.division).level,
         "incident_type": command.incident_type,
-        "title": title_of(command.incident_type, command.division),
+        "title": effects.title_of(command.incident_type, command.division),
         "grade": command.grade,
         "holder": first_desk(county),
         "holder_level": division(county).level,

@@ -68,7 +68,7 @@ def _standing(before: IncidentCase | None, after: IncidentCase) -> dict[str, Any
     ended = after.state in ENDED_TEXTS
     running = [] if ended else [clock.due_at for clock in after.clocks if not clock.stopped_at and not is_paused(clock)]
     fields: dict[str, Any] = {
-        "next_due": after.next_due,
+        "wakes_at": after.next_due,
         "light": light_of(after),
         "light_from": light_of(before) if before else "",
         "due_at": min(running, default=0),
@@ -79,7 +79,7 @@ def _standing(before: IncidentCase | None, after: IncidentCase) -> dict[str, Any
     if after.upstream:
         fields |= {"upstream_state": after.upstream.state, "upstream_level": after.upstream.level}
     if after.suspended:
-        fields |= {"suspended_reason": after.suspended.reason, "suspended_until": after.suspended.until}
+        fields |= {"suspended_reason": after.suspended.reason, "suspension_ends_at": after.suspended.until}
     if after.shelved:
         fields["review_at"] = after.shelved.review_at
     if after.supervised:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from schemas import clocks
 from schemas.calendar import calendar
-from schemas.clocks import Until
+from schemas.clocks import Unit, Until
 from schemas.policies import Policies, policies
 from schemas.policy.rules import ClockRule, Hop, Ladder, Rung
-from schemas.policy.terms import Grantor, Level, Starts, Unit, Whom
+from schemas.policy.terms import Grantor, Level, Starts, Whom
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.working import add_working, end_of_calendar_day, end_of_working_day
 from streams.domain.incident.levels import is_above, levels_of, rank

@@ -98,7 +98,7 @@ def _step(state: IncidentCase, index: int, timer: IncidentCommand, saying: Sayin
 
 
 def _next(state: IncidentCase, **changes: object) -> IncidentCase:
-    after = replace(state, seq=state.seq + 1, **changes)  # type: ignore[arg-type]
+    after = replace(state, seq=state.seq + 1, **changes)
     return replace(after, next_due=next_due(after))
 
 
