@@ -12,6 +12,7 @@ import fastavro
 import msgspec
 
 from schemas import registry
+from schemas.encoding import writer
 from schemas.errors import InvalidPayload, Reason, UnknownSchema
 
 HEADER = binary.Struct(">bI")
@@ -27,22 +28,15 @@ class Codec(Generic[T]):
         self.name = name
         self.cls = cls
         self.schema_id = written.id
-        self._schema = written.parsed
         self._head = HEADER.pack(0, written.id)
         self._writers = {v.id: v.parsed for v in registry.versions() if v.name == name}
         self._reader = max((v for v in registry.versions() if v.name == name), key=lambda v: v.version).parsed
         self._inner = _inner(cls)
+        self._write = writer(written.parsed)
 
     def encode(self, record: T) -> bytes:
         """Framed bytes. Equal records give equal bytes."""
-        out = io.BytesIO()
-        out.write(self._head)
-        fields = msgspec.structs.asdict(record)
-        for field, lower, _ in self._inner:
-            if fields[field]:
-                fields[field] = lower(fields[field])
-        fastavro.schemaless_writer(out, self._schema, fields)
-        return out.getvalue()
+        return self._head + self._write(record)
 
     def decode(self, value: bytes | None) -> T:
         """The record, or InvalidPayload with the reason."""
@@ -59,8 +53,8 @@ class Codec(Generic[T]):
         body.seek(5)
         try:
             fields: dict[str, Any] = fastavro.schemaless_reader(body, writer, None if writer is self._reader else self._reader)  # type: ignore[assignment]
-            for field, _, raise_ in self._inner:
-                fields[field] = raise_(fields[field])
+            for name, turn in self._inner:
+                fields[name] = turn(fields[name])
             record = self.cls(**fields)
         except Exception as error:
             raise InvalidPayload(Reason.BAD_AVRO, f"{type(error).__name__}: {error}"[:200]) from error
@@ -69,50 +63,39 @@ class Codec(Generic[T]):
         return record
 
 
-def _inner(cls: type[msgspec.Struct]) -> list[tuple[str, Turn, Turn]]:
-    """Fields that hold structs or lists: name, how it becomes what fastavro writes, and back. Empty for a flat type, which pays nothing."""
-    found = [(field.name, *_turns(field.type)) for field in msgspec.structs.fields(cls)]
-    return [(name, lower, raise_) for name, lower, raise_ in found if lower is not None and raise_ is not None]
+def _inner(cls: type[msgspec.Struct]) -> list[tuple[str, Turn]]:
+    """Fields that hold structs or lists, and how they come of what fastavro reads. Empty for a flat type, which pays nothing."""
+    return [(field.name, turn) for field in msgspec.structs.fields(cls) if (turn := _turn(field.type)) is not None]
 
 
-def _turns(kind: Any) -> tuple[Turn | None, Turn | None]:
-    """`kind`: a field's type. (None, None) for one that Avro's writer takes as it is."""
+def _turn(kind: Any) -> Turn | None:
+    """`kind`: a field's type. None for one that is as Avro's reader gives it."""
     if get_origin(kind) in (Union, UnionType):
-        lower, turn = _turns(next(part for part in get_args(kind) if part is not type(None)))
-        return lower, _unless_none(turn) if turn else None
+        turn = _turn(next(part for part in get_args(kind) if part is not type(None)))
+        return _unless_none(turn) if turn else None
     if get_origin(kind) is tuple:
-        lower, raise_ = _turns(get_args(kind)[0])
-        if lower is None or raise_ is None:
-            return list, tuple
-        return lambda many: [lower(one) for one in many], lambda many: tuple([raise_(one) for one in many])
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return _struct_turns(kind)
-    return None, None
+        turn = _turn(get_args(kind)[0])
+        return tuple if turn is None else _each(turn)
+    return _struct(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
 
 
 def _unless_none(turn: Turn) -> Turn:
     return lambda value: None if value is None else turn(value)
 
 
-def _struct_turns(cls: type[msgspec.Struct]) -> tuple[Turn, Turn]:
+def _each(turn: Turn) -> Turn:
+    return lambda many: tuple([turn(one) for one in many])
+
+
+def _struct(cls: type[msgspec.Struct]) -> Turn:
     inner = _inner(cls)
-    asdict = msgspec.structs.asdict
-    if not inner:
-        return asdict, lambda fields: cls(**fields)
 
-    def lower(record: Any) -> Any:
-        fields = asdict(record)
-        for name, turn, _ in inner:
-            if fields[name]:
-                fields[name] = turn(fields[name])
-        return fields
-
-    def raise_(fields: Any) -> Any:
-        for name, _, turn in inner:
+    def made(fields: Any) -> Any:
+        for name, turn in inner:
             fields[name] = turn(fields[name])
         return cls(**fields)
 
-    return lower, raise_
+    return made
 
 
 def codec(cls: type[T]) -> Codec[T]:
