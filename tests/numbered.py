@@ -36,7 +36,7 @@ def encode(record: msgspec.Struct) -> bytes:
 
 def _blank(cls: type[T], **given: Any) -> T:
     empty: dict[str, Any] = {"str": "", "int": 0, "bool": False}
-    fields = {name: empty[str(kind)] for name, kind in cls.__annotations__.items()}
+    fields = {f.name: empty[str(cls.__annotations__[f.name])] for f in msgspec.structs.fields(cls) if f.required}
     return cls(**{**fields, **given})
 
 

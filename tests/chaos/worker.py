@@ -17,15 +17,15 @@ import faust
 
 from services import process, settings, worker
 from streams import app
-from streams.domain.incident import decide
-from streams.engine import recovery, runner, shipment, table, value
+from streams.domain.incident import effects
+from streams.engine import recovery, runner, shipment, value, working
 from streams.engine.watchdog import Limits
 
 
 def without_outbox() -> None:
     """State is stored before outputs are sent, and nothing remembers the outputs."""
     original = value.pack
-    vars(runner)["pack"] = lambda version, flags, state, outbox: original(version, flags, state, b"")
+    vars(working)["pack"] = lambda version, flags, state, outbox, due: original(version, flags, state, b"", due)
 
 
 def outputs_first() -> None:
@@ -50,7 +50,7 @@ def ack_first() -> None:
 def last_wins() -> None:
     """On restore the newest record of a key wins, whoever wrote it."""
 
-    def apply(part: table.Part, losers: set[bytes], key: bytes, value: bytes) -> None:
+    def apply(part: dict[bytes, bytes], losers: set[bytes], key: bytes, value: bytes) -> None:
         part[key] = value
 
     vars(recovery)["apply"] = apply
@@ -67,7 +67,7 @@ def any_changelog() -> None:
 
 def next_release() -> None:
     """The code after an upgrade: it decides otherwise."""
-    decide.POLICY_VERSION = "2026.2"
+    effects.title_of = lambda incident_type, code: f"{code} {incident_type}"
 
 
 def next_release_outputs_first() -> None:
