@@ -14,11 +14,14 @@ from schemas.avro.dead_letter.event import DeadLetter
 from schemas.codec import codec
 from schemas.realms import Realm
 from services.audit.table import parse
+from services.repartition.copying import Account, Route
+from services.repartition.tables import TableAccount, planned
 from streams.agents.relay import RelayProcessor
 from streams.app import WorkerSettings, build_app
 from streams.engine.source import src_of
 from streams.engine.value import QUARANTINED, Value, due_of, outbox_at, pack, unpack, version_of, without_outbox
 from streams.engine.wheel import SLACK, Timed, Wheel
+from streams.engine.working import MARK
 from tests.timed_worker import LANE
 from tests.timers import LOG, WALL, Bells, Worker, is_wake_up, kept, outcomes, record, rung
 
@@ -212,6 +215,16 @@ def test_a_letter_stored_beside_a_record_that_said_nothing_is_said_again_however
     assert [output.topic for output in said] == ["dead.letters", "outcomes"]
     again = Worker(WALL, changes)
     assert [output for one in log for output in again.run([one])[1]] == said
+
+
+def test_a_timer_moves_with_its_key_to_another_number_of_partitions() -> None:
+    route = Route(None, "old", None, 3)  # type: ignore[arg-type]
+    commands = Account("bells.commands", ends={0: 50, 1: 60, 2: 70})
+    old = {0: {b"%d" % number: pack(900, 0, b"state", b"outbox", AT + number) for number in range(20)}}
+    new = planned(route, TableAccount("bells"), old, [commands], {})
+    moved = {key: value for part in new.values() for key, value in part.items() if not key.startswith(MARK)}
+    assert {key: due_of(value) for key, value in moved.items()} == {b"%d" % number: AT + number for number in range(20)}
+    assert sum(Wheel(part).open for part in new.values()) == 20
 
 
 def test_a_wake_up_says_that_it_is_one() -> None:
