@@ -33,6 +33,7 @@ INSERT_SETTINGS: dict[str, Any] = {
     "max_insert_threads": 1,
     "materialized_views_ignore_errors": 0,
 }
+SETTINGS_CLAUSE = ", ".join(f"{name} = {value}" for name, value in INSERT_SETTINGS.items())
 FENCED = "fenced: another sink owns this stream"
 END, ENDING = "_end", 0x4C69616E646F6E67  # the last field of a row in a container and its value: what is left over behind a datum shifts it
 TORN = "a row does not end where its bytes end"
@@ -163,9 +164,9 @@ class ConnectHandle:
             self._insert(f"INSERT INTO {table} ({', '.join(columns)}) {guarded}", query_id)
 
     def _insert(self, sql: str, query_id: str, body: bytes | None = None) -> None:
-        """As a command, also with a body: the client repeats a raw insert by itself when the connection closes before the answer, and the
-        rows would be there twice."""
-        self._client.command(sql, data=body, settings=INSERT_SETTINGS | ({"query_id": query_id} if query_id else {}))
+        """With the settings in the statement: the client would set and reset each of them by a query of its own, 18 ms of CPU an insert.
+        Nobody else works in this engine, so no one asks for the query's id."""
+        self._client.command(f"{sql} SETTINGS {SETTINGS_CLAUSE}")
 
     def truncate(self, table: str) -> None:
         if self.guard:
@@ -184,7 +185,10 @@ class ServerHandle(ConnectHandle):
         yield f"input('{shape}')", container
 
     def _insert(self, sql: str, query_id: str, body: bytes | None = None) -> None:
-        super()._insert(f"{sql} FORMAT Avro" if body else sql, query_id, body)
+        """As a command, also with a body: the client repeats a raw insert by itself when the connection closes before the answer, and the
+        rows would be there twice."""
+        settings = INSERT_SETTINGS | ({"query_id": query_id} if query_id else {})
+        self._client.command(f"{sql} FORMAT Avro" if body else sql, data=body, settings=settings)
 
 
 @contextlib.contextmanager
