@@ -2,6 +2,7 @@
 
 InvalidPayload            bytes or fields that we refuse to read; carries a `Reason` and where it is
   UnknownSchema           the frame names a schema id that `ids.lock` does not hold
+UnknownPolicy             a case keeps to a version of the policies that this release does not hold
 A business refusal is not an exception: `decide` answers it as an outcome with a `Refusal`.
 """
 
@@ -97,3 +98,10 @@ class UnknownSchema(InvalidPayload):
     def __init__(self, schema_id: int) -> None:
         super().__init__(Reason.UNKNOWN_SCHEMA, f"schema id {schema_id} is not in schemas/ids.lock")
         self.schema_id = schema_id
+
+
+class UnknownPolicy(KeyError):
+    """A later release opened the case: this one must not decide it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -88,7 +88,7 @@ def fit(selector: Selector, incident_type: str, grade: int) -> tuple[int, bool] 
 
 @cache
 def policies(version: str) -> Policies:
-    """KeyError if this release knows no such version; schemas.policy.store.AlteredPolicy if its files were changed."""
+    """UnknownPolicy if this release knows no such version; schemas.policy.store.AlteredPolicy if its files were changed."""
     return Policies(store.released(version))
 
 

@@ -12,6 +12,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
+from schemas.errors import UnknownPolicy
 from schemas.policy.documents import Document, Draft, Manifest
 from schemas.policy.reading import Fault, read_document, read_table
 
@@ -75,10 +76,10 @@ def versions() -> tuple[str, ...]:
 
 @cache
 def released(version: str) -> Collection:
-    """KeyError if there is no such version, AlteredPolicy if its files are not those that were released."""
+    """UnknownPolicy if there is no such version, AlteredPolicy if its files are not those that were released."""
     hashes = {line.file: line.sha256 for line in locked()}
     if f"versions/{version}.toml" not in hashes:
-        raise KeyError(f"no policies of version {version!r}; there are {', '.join(versions())}")
+        raise UnknownPolicy(f"no policies of version {version!r}; there are {', '.join(versions())}")
     text = _verified(f"versions/{version}.toml", hashes)
     manifest, faults = read_table(text, Manifest, f"versions/{version}.toml")
     if manifest is None:

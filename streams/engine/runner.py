@@ -21,7 +21,7 @@ from mode.utils.logging import get_logger
 from schemas.avro.dead_letter.event import DeadLetter
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import Codec, codec
-from schemas.errors import InvalidPayload, Reason, UnknownSchema
+from schemas.errors import InvalidPayload, Reason, UnknownPolicy, UnknownSchema
 from schemas.headers import REPLAYED, TRACE, derived
 from schemas.realms import Realm
 from schemas.topics import DEAD_LETTERS, realm_of
@@ -183,6 +183,8 @@ class Runner:
                 if isinstance(error, UnknownSchema) and _written_by_us(record, error):
                     die(Exit.TOO_OLD, f"{source}: {error}")
                 return held.state, held.flags, self._dead(record, source, held.state, error.reason, error.detail)
+            except UnknownPolicy as error:
+                die(Exit.TOO_OLD, f"{source}: {error}")
             except Exception as error:
                 log.exception("decide crashed (attempt %d) on %s", attempt, source)
                 crash = f"{type(error).__name__}: {error}"

@@ -38,7 +38,7 @@ class Book:
 
 @cache
 def book(version: str) -> Book:
-    """KeyError for a version that this release does not know."""
+    """UnknownPolicy for a version that this release does not know."""
     return Book(version)
 
 
