@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import struct as binary
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from types import UnionType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
 import fastavro
 import msgspec
 
 from schemas import registry
+from schemas.encoding import writer
 from schemas.errors import InvalidPayload, Reason, UnknownSchema
 
 HEADER = binary.Struct(">bI")
 T = TypeVar("T", bound=msgspec.Struct)
+Turn = Callable[[Any], Any]
 
 
 class Codec(Generic[T]):
@@ -24,17 +28,15 @@ class Codec(Generic[T]):
         self.name = name
         self.cls = cls
         self.schema_id = written.id
-        self._schema = written.parsed
         self._head = HEADER.pack(0, written.id)
         self._writers = {v.id: v.parsed for v in registry.versions() if v.name == name}
         self._reader = max((v for v in registry.versions() if v.name == name), key=lambda v: v.version).parsed
+        self._inner = _inner(cls)
+        self._write = writer(written.parsed)
 
     def encode(self, record: T) -> bytes:
         """Framed bytes. Equal records give equal bytes."""
-        out = io.BytesIO()
-        out.write(self._head)
-        fastavro.schemaless_writer(out, self._schema, msgspec.structs.asdict(record))
-        return out.getvalue()
+        return self._head + self._write(record)
 
     def decode(self, value: bytes | None) -> T:
         """The record, or InvalidPayload with the reason."""
@@ -51,12 +53,49 @@ class Codec(Generic[T]):
         body.seek(5)
         try:
             fields: dict[str, Any] = fastavro.schemaless_reader(body, writer, None if writer is self._reader else self._reader)  # type: ignore[assignment]
+            for name, turn in self._inner:
+                fields[name] = turn(fields[name])
             record = self.cls(**fields)
         except Exception as error:
             raise InvalidPayload(Reason.BAD_AVRO, f"{type(error).__name__}: {error}"[:200]) from error
         if body.tell() != len(value):
             raise InvalidPayload(Reason.BAD_AVRO, f"{len(value) - body.tell()} bytes after the record")
         return record
+
+
+def _inner(cls: type[msgspec.Struct]) -> list[tuple[str, Turn]]:
+    """Fields that hold structs or lists, and how they come of what fastavro reads. Empty for a flat type, which pays nothing."""
+    return [(field.name, turn) for field in msgspec.structs.fields(cls) if (turn := _turn(field.type)) is not None]
+
+
+def _turn(kind: Any) -> Turn | None:
+    """`kind`: a field's type. None for one that is as Avro's reader gives it."""
+    if get_origin(kind) in (Union, UnionType):
+        turn = _turn(next(part for part in get_args(kind) if part is not type(None)))
+        return _unless_none(turn) if turn else None
+    if get_origin(kind) is tuple:
+        turn = _turn(get_args(kind)[0])
+        return tuple if turn is None else _each(turn)
+    return _struct(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
+
+
+def _unless_none(turn: Turn) -> Turn:
+    return lambda value: None if value is None else turn(value)
+
+
+def _each(turn: Turn) -> Turn:
+    return lambda many: tuple([turn(one) for one in many])
+
+
+def _struct(cls: type[msgspec.Struct]) -> Turn:
+    inner = _inner(cls)
+
+    def made(fields: Any) -> Any:
+        for name, turn in inner:
+            fields[name] = turn(fields[name])
+        return cls(**fields)
+
+    return made
 
 
 def codec(cls: type[T]) -> Codec[T]:

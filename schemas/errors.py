@@ -2,6 +2,7 @@
 
 InvalidPayload            bytes or fields that we refuse to read; carries a `Reason` and where it is
   UnknownSchema           the frame names a schema id that `ids.lock` does not hold
+UnknownPolicy             a case keeps to a version of the policies that this release does not hold
 A business refusal is not an exception: `decide` answers it as an outcome with a `Refusal`.
 """
 
@@ -48,6 +49,36 @@ class Refusal(StrEnum):
     OBJECTIONS_EXHAUSTED = "objections_exhausted"
     SAME_PERSON = "same_person"
     PERSON_MISSING = "person_missing"
+    LEVEL_TOO_LOW = "level_too_low"
+    LEVEL_NOT_BELOW = "level_not_below"
+    NO_LEVEL_ABOVE = "no_level_above"
+    ALREADY_OFFERED = "already_offered"
+    NOT_OFFERED = "not_offered"
+    SUSPENDED = "suspended"
+    NOT_SUSPENDED = "not_suspended"
+    GROUND_UNKNOWN = "ground_unknown"
+    TIME_PAST = "time_past"
+    TOO_LONG = "too_long"
+    SHELVED = "shelved"
+    NOT_SHELVED = "not_shelved"
+    REVIEW_MISSING = "review_missing"
+    TASK_UNKNOWN = "task_unknown"
+    TASKS_OPEN = "tasks_open"
+    NOT_CONVENER = "not_convener"
+    RUNG_UNKNOWN = "rung_unknown"
+    RUNG_NOT_ABOVE = "rung_not_above"
+    NOT_SUPERVISED = "not_supervised"
+    NO_REPLY_OWED = "no_reply_owed"
+    NOT_ISSUER = "not_issuer"
+    RESPONSE_UNCHANGED = "response_unchanged"
+    CLOCK_UNKNOWN = "clock_unknown"
+    NOT_EXTENSIBLE = "not_extensible"
+    ALREADY_EXTENDED = "already_extended"
+    ALREADY_DUE = "already_due"
+    TARGET_MISSING = "target_missing"
+    TARGET_ITSELF = "target_itself"
+    NOT_MERGED = "not_merged"
+    NOTHING_TO_AMEND = "nothing_to_amend"
     QUARANTINED = "quarantined"
 
 
@@ -67,3 +98,10 @@ class UnknownSchema(InvalidPayload):
     def __init__(self, schema_id: int) -> None:
         super().__init__(Reason.UNKNOWN_SCHEMA, f"schema id {schema_id} is not in schemas/ids.lock")
         self.schema_id = schema_id
+
+
+class UnknownPolicy(KeyError):
+    """A later release opened the case: this one must not decide it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -10,6 +10,7 @@ ORIGIN = "liandong-origin"  # the same of where a copy was first written
 SRC_BEFORE = "liandong-src"  # the `src` a copy had when it was first written; its `src` is that of the last copying
 REPLAYED = "replayed"  # a dead letter sent again: the cause is believed gone, so a quarantined case gets another try
 DIVISION = "division"  # of an alarm command: its desk is found even when its bytes can't be read
+WAKE = "wake"  # this record is a lane's own wake-up for a timer due then (UTC milliseconds in ASCII); no command of anybody
 TRACE = "traceparent"  # W3C Trace Context
 
 

@@ -19,6 +19,7 @@ from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import Codec, codec
 from schemas.errors import InvalidPayload
+from schemas.headers import WAKE
 from schemas.realms import Realm
 from schemas.topics import ALARM, INCIDENT, INTAKE, LOG, CaseKind
 from services.repartition.labels import origin_of, source_before
@@ -32,7 +33,7 @@ Intake = dict[tuple[str, int], Collection[int]]  # offsets by topic, with its lo
 
 @dataclass(slots=True)
 class Commands:
-    """What Kafka holds of one partition of commands. Repeats of the relay (its mark was there) are no commands."""
+    """What Kafka holds of one partition of commands. Repeats of the relay (its mark was there) and wake-ups are no commands."""
 
     low: int
     high: int
@@ -179,6 +180,8 @@ def _part(tp: TopicPartition, record: Any) -> tuple[Part, int]:
 
 
 def _note(found: Commands, marks: dict[str, tuple[int, int]], record: Any, offset: int, kind: CaseKind) -> None:
+    if any(name == WAKE for name, _ in record.headers):
+        return  # nobody's command: a lane tells a case to look at its deadlines, and there is no answer
     try:
         derived = source_before(record.headers)
     except ValueError:  # a header that is none of ours: the lane has made the record a dead letter

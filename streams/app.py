@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +18,15 @@ from streams.engine.consumer import Consumer
 from streams.engine.exits import Exit, die
 from streams.engine.failpoints import Failpoints
 from streams.engine.metrics import WorkerMetrics
-from streams.engine.producer import Producer
+from streams.engine.producer import Producer, Sendable
 from streams.engine.recovery import Tables
 from streams.engine.runner import Processor, Runner
 from streams.engine.shipment import Shipper
 from streams.engine.table import StateTable
 from streams.engine.transport import Transport
+from streams.engine.waker import Appended, Waker
 from streams.engine.watchdog import Limits, Watchdog, probe
+from streams.engine.wheel import Timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +131,19 @@ def build_app(
     )
     lease = 0.75 * session if settings.lease else 0.0
     app.lane = LaneRuntime(chosen, settings.chunk_records, settings.chunks_in_flight, lease, lane.fetch_wait_ms(settings.realms[0]))
-    app.state_table = StateTable(lane.table.in_realm(settings.realms[0])) if lane.table else None
+    timed = chosen if isinstance(chosen, Timed) else None
+    app.state_table = StateTable(lane.table.in_realm(settings.realms[0]), timed is not None) if lane.table else None
     app.metrics = WorkerMetrics(registry, name)
     app.failpoints = settings.failpoints
     app.limits = settings.limits
     departments = settings.departments if lane.inputs.per_department else ("",)
     topics = [lane.inputs.in_realm(realm, department) for realm in settings.realms for department in departments]
+    if timed is not None and len(topics) > 1:
+        raise ValueError(f"lane {name} has timers and several inputs: a wake-up would not know where to go")
     app.agent(app.topic(*topics, schema=ChunkSchema()), name=name)(_agent(app, name, settings))
     app.task(_watch(app, settings, on_ready))
+    if timed is not None and settings.realms[0].time_source == "wall":
+        app.task(_wake(app, timed, settings.realms[0], topics[0]))
     return app
 
 
@@ -153,7 +161,7 @@ def _agent(app: App, name: str, settings: WorkerSettings) -> Callable[..., Any]:
                 runner.append(
                     Runner(
                         name, app.lane.processor, app.state_table, shipper.ship, app.metrics,
-                        settings.partitions, settings.version, settings.marks,
+                        settings.partitions, settings.version, settings.marks, settings.realms[0].time_source == "log",
                     )
                 )  # fmt: skip
             chunk = event.value
@@ -184,3 +192,27 @@ def _watch(app: App, settings: WorkerSettings, on_ready: Callable[[], None]) -> 
         await probe(app, settings.limits)
 
     return watch
+
+
+def _wake(app: App, timed: Timed, realm: Realm, topic: str) -> Callable[[], Any]:
+    """The waker of a lane whose states have timers: a lane of one realm, with one input."""
+
+    async def append(partition: int, records: Sequence[Sendable]) -> Appended:
+        producer: Any = app.producer
+        sent = [
+            (await producer.guarded.send_batch(batch, topic, partition=partition), batch.record_count())
+            for batch in producer.guarded.batches(records)
+        ]
+        ends = [((await future).offset + count, future.result().timestamp) for future, count in sent]
+        return Appended(ends[-1][0], min(at for _, at in ends))  # a batch may be stamped after the next: retries
+
+    def owned() -> list[int]:
+        consumer: Any = app.consumer
+        return [tp.partition for tp, ledger in consumer.ledgers.items() if consumer.is_current(ledger)]
+
+    async def wake() -> None:
+        table = app.state_table
+        assert table is not None
+        await Waker(timed, realm, table.wheels, owned, append, lambda: time.time_ns() // 1_000_000, app.metrics, app.failpoints).run()
+
+    return wake

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 import httpx
+import msgspec
 
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.realms import Realm
@@ -20,7 +21,9 @@ from tests.warehouse_process import WarehouseProcess, Writer
 def state_of(event: IncidentEvent, **given: object) -> IncidentCase:
     """The case as it stands after an event."""
     blank: dict[str, object] = {"str": "", "int": 0, "bool": False, "bytes": b""}
-    fields = {name: getattr(event, name, blank[str(kind)]) for name, kind in IncidentCase.__annotations__.items()}
+    kinds = IncidentCase.__annotations__
+    fields = {f.name: blank[str(kinds[f.name])] for f in msgspec.structs.fields(IncidentCase) if f.required}
+    fields |= {name: getattr(event, name) for name in kinds if hasattr(event, name)}
     return IncidentCase(**(fields | {"seq": event.case_seq, "now": event.received_at} | given))  # type: ignore[arg-type]
 
 

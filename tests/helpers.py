@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
+
+
+def blank(cls: type[msgspec.Struct]) -> dict[str, Any]:
+    """Every field without a default, as an empty text: what a test does not name stays so."""
+    return {field.name: "" for field in msgspec.structs.fields(cls) if field.required}
 
 
 def until(probe: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.05) -> T:

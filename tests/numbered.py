@@ -34,10 +34,14 @@ def encode(record: msgspec.Struct) -> bytes:
     return _codec(type(record)).encode(record)
 
 
-def _blank(cls: type[T], **given: Any) -> T:
+@cache
+def _empty(cls: type[msgspec.Struct]) -> dict[str, Any]:
     empty: dict[str, Any] = {"str": "", "int": 0, "bool": False}
-    fields = {name: empty[str(kind)] for name, kind in cls.__annotations__.items()}
-    return cls(**{**fields, **given})
+    return {f.name: empty[str(cls.__annotations__[f.name])] for f in msgspec.structs.fields(cls) if f.required}
+
+
+def _blank(cls: type[T], **given: Any) -> T:
+    return cls(**{**_empty(cls), **given})
 
 
 def event(number: int, partition: int, realm: str = "live", **given: Any) -> IncidentEvent:

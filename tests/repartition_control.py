@@ -6,8 +6,8 @@ from typing import Any
 
 from services import cli
 from services.repartition import tables
-from streams.engine.runner import LOOSE, MARK
 from streams.engine.value import unpack
+from streams.engine.working import LOOSE, MARK
 
 
 def as_they_were(route: Any, account: Any, old: Any, inputs: Any, logs: Any) -> dict[int, dict[bytes, bytes]]:

@@ -1,4 +1,7 @@
-"""The case table as its changelog says, by a parser of its own: int64 version, uint8 flags, uint32 length, state, outbox."""
+"""The case table as its changelog says, by a parser of its own.
+
+A value: int64 version, uint8 flags, uint32 length of the state, int64 due time if flag 2 is set, state, outbox.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from services.audit.fold import Fold
 from services.audit.report import Report
 
 OWN = b"\x00"  # first byte of the engine's own keys (marks and the like): no cases
-QUARANTINED = 1
+QUARANTINED, TIMED = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,9 @@ class Stored:
 
 def parse(value: bytes) -> Stored:
     version = int.from_bytes(value[:8], "little", signed=True)
-    end = 13 + int.from_bytes(value[9:13], "little")
-    return Stored(version, value[8], value[13:end], value[end:])
+    start = 21 if value[8] & TIMED else 13
+    end = start + int.from_bytes(value[9:13], "little")
+    return Stored(version, value[8], value[start:end], value[end:])
 
 
 class Table:

@@ -102,6 +102,26 @@ class Command(Body):
     type: Annotated[str, Meta(max_length=20)] | None = None
     evidence: bool | None = None
     note: Text | None = None
+    occurred_at: Annotated[Time, Meta(description="accept, sign, report, self_handle: when it was done, if earlier than told")] | None = (
+        None
+    )
+    level: Annotated[str, Meta(max_length=20, description="offer_up, assign, assign_down: grid to province")] | None = None
+    orgs: Annotated[list[Name], Meta(min_length=1, max_length=50, description="convene: who takes part")] | None = None
+    until: Annotated[Time, Meta(description="suspend: its end; shelve: the review")] | None = None
+    purpose: Annotated[str, Meta(max_length=20, description="extend: which clock (accept, sign, handle, total)")] | None = None
+    amount: Annotated[int, Meta(ge=1, le=2**40, description="extend: in the clock's unit; without it the most that is allowed")] | None = (
+        None
+    )
+    rung: Annotated[str, Meta(max_length=40, description="supervise, reply and lift: rung of the ladder 督办")] | None = None
+    paper: Annotated[Name, Meta(description="number of the paper 文号")] | None = None
+    target: Annotated[str, Meta(max_length=40, description="merge_into: id of the root")] | None = None
+    person: (
+        Annotated[Id, Meta(description="evaluate, reopen: phone or identity number of the citizen; a pseudonym is kept of it")] | None
+    ) = None
+    score: Annotated[int, Meta(ge=1, le=5, description="evaluate: 1 very dissatisfied to 5 very satisfied")] | None = None
+    response_level: Annotated[int, Meta(ge=0, le=4, description="respond: 1 to 4 (I to IV), 0 ends it")] | None = None
+    division: Annotated[str, Meta(max_length=12, description="amend: where it really is")] | None = None
+    place: Place | None = None
 
 
 class IncidentLine(Incident, tag_field="kind", tag="incident"):

@@ -18,7 +18,7 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind, Principal
 from schemas.realms import Realm
-from services.gateway import bodies
+from services.gateway import asked, bodies
 from services.gateway.decoding import Invalid, decode_line
 from streams.domain.incident.table import CAPTURE, COMMANDS, OBSERVE, State
 
@@ -115,6 +115,7 @@ def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bo
         src_offset=-1,
         src_position=-1,
         home_cluster=context.home_cluster,
+        person=person_of(body.reporter.phone or body.reporter.id if body.reporter else None, case_id, context),
     )
     return Accepted(command, command_key, ids.case_number(case_id, division, occurred_at), division, personal)
 
@@ -133,8 +134,13 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
     harmless, and without that each post is a command of its own. `division`: of the case, where known."""
     errors: list[InvalidPayload] = []
     principal, realm = context.principal, context.realm
-    if name not in COMMANDS:
+    particular: dict[str, Any] = {}
+    if name in COMMANDS:
+        particular = asked.check(body, name, context.now, errors)
+    else:
         errors.append(InvalidPayload(Reason.BAD_VALUE, f"{name[:40]!r} is none of {', '.join(COMMANDS)}", "/name"))
+    occurred_at = asked.done_at(body, context.now, errors)
+    cell = cell_of(body.place, errors)
     case_id = uuid_of(case_id, errors)
     if body.type is not None:
         _type(body.type, errors)
@@ -145,21 +151,20 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
 
     event_id = event_id_of(body, name, case_id, context, key)
     command_id = ids.command_id(realm, principal.id, event_id)
-    personal = msgspec.json.encode({"note": body.note}) if body.note else b""
+    personal = personal_of(body)
     made = IncidentCommand(
         command_id=command_id,
         case_id=case_id,
         name=name,
         realm=realm.value,
         expected_seq=-1 if body.expected_seq is None else body.expected_seq,
-        division="",
         incident_type=body.type or "",
         actor_person=principal.person,
         actor_org=principal.org,
         actor_role=principal.kind.value,
         actor_level=principal.level,
         actor_division=principal.division,
-        occurred_at=context.now,
+        occurred_at=occurred_at,
         occurred_offset=480,  # desks work in China
         received_at=0,
         cause="user",
@@ -172,7 +177,7 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
         grade=body.grade or 0,
         org=body.org or "",
         reason=body.reason or "",
-        cell="",
+        cell=cell,
         sealed_ref=ids.sealed_id(command_id) if personal else "",
         evidence=bool(body.evidence),
         src_topic="",
@@ -180,6 +185,8 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
         src_offset=-1,
         src_position=-1,
         home_cluster=context.home_cluster,
+        person=person_of(body.person, case_id, context),
+        **particular,
     )
     return Accepted(made, event_id, "", division, personal)
 
@@ -241,9 +248,16 @@ def cell_of(place: bodies.Place | None, errors: list[InvalidPayload]) -> str:
     return geohash.cell(place.lon, place.lat)
 
 
-def personal_of(body: bodies.Incident | bodies.Alarm) -> bytes:
+def person_of(text: str | None, case_id: str, context: Context) -> str:
+    """Pseudonym of a citizen within one case, by phone or identity number: it says who asks again, and joins no two cases."""
+    return context.fingerprint(f"{case_id}:person:{text}".encode()) if text else ""
+
+
+def personal_of(body: bodies.Incident | bodies.Alarm | bodies.Command) -> bytes:
     """Persons and free text, as one canonical JSON object: a repeat seals to the same bytes."""
-    parts: dict[str, Any] = {"reporter": body.reporter, "note": body.note, "address": body.place.address if body.place else None}
+    parts: dict[str, Any] = {"note": body.note, "address": body.place.address if body.place else None}
+    if not isinstance(body, bodies.Command):
+        parts["reporter"] = body.reporter
     if isinstance(body, bodies.Alarm):
         parts["person"] = body.person
     given = {name: part for name, part in parts.items() if part is not None}

@@ -14,9 +14,9 @@ from services.adapters.murmur import partition_of
 from services.repartition.copying import Account, Route
 from services.repartition.logs import Cluster, Reader
 from services.repartition.topics import CannotRepartition, Held
-from streams.engine.runner import LOOSE, MARK
 from streams.engine.table import apply
 from streams.engine.value import pack, unpack
+from streams.engine.working import LOOSE, MARK
 
 Values = dict[bytes, bytes]
 EXAMPLES = 5
@@ -68,7 +68,7 @@ def planned(
         version = min(a.ends[partition] for a in inputs) - 1
         for key, raw in part.items():
             value = unpack(raw)
-            part[key] = pack(version, value.flags, value.state, b"")
+            part[key] = pack(version, value.flags, value.state, b"", value.due)
         marks = _marks(route, partition, inputs, [logs[name] for name in sorted(sources) if name in logs])
         account.marks += len(marks)
         part.update(marks)

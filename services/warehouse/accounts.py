@@ -18,6 +18,7 @@ from services.warehouse.backend import DATABASE, Handle, Row
 WRAP = 1 << 64
 HASH = "reinterpretAsUInt64(substring(MD5(concat(command_id, ':', toString(src_offset))), 1, 8))"
 FROM_COMMANDS = "realm = {realm:String} AND src_topic = {source:String}"
+ASKED = f"{FROM_COMMANDS} AND command_id != ''"  # what a case does by itself when a deadline has passed answers no command
 EXAMPLES = 5
 Window = Mapping[int, tuple[int, int]]  # offsets of a topic of commands that are counted, from and up to, by partition
 
@@ -52,7 +53,7 @@ def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str,
     )
     facts = handle.rows(
         "SELECT src_partition AS partition, count() AS rows, uniqExact(src_offset) AS sources, "
-        f"toString(sum({HASH})) AS hash{due} FROM {_facts(kind)} WHERE {FROM_COMMANDS} AND {inside} GROUP BY partition ORDER BY partition",
+        f"toString(sum({HASH})) AS hash{due} FROM {_facts(kind)} WHERE {ASKED} AND {inside} GROUP BY partition ORDER BY partition",
         asked,
     )
     pages = handle.rows(
@@ -71,10 +72,10 @@ def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str,
 
 def detail(handle: Handle, realm: Realm, source: str, partition: int, window: tuple[int, int]) -> dict[str, list[list[Any]]]:
     """Every outcome [offset, command id, outcome] and fact [offset, command id] of one source partition in the window."""
-    where = f"{FROM_COMMANDS} AND {_inside({partition: window})}"
+    inside = _inside({partition: window})
     asked = {"realm": realm.value, "source": source}
-    outcomes = handle.rows(f"SELECT src_offset, command_id, outcome FROM outcomes WHERE {where}", asked)
-    facts = handle.rows(f"SELECT src_offset, command_id FROM {_facts(_kind_of(source))} WHERE {where}", asked)
+    outcomes = handle.rows(f"SELECT src_offset, command_id, outcome FROM outcomes WHERE {FROM_COMMANDS} AND {inside}", asked)
+    facts = handle.rows(f"SELECT src_offset, command_id FROM {_facts(_kind_of(source))} WHERE {ASKED} AND {inside}", asked)
     return {"outcomes": [[*row.values()] for row in outcomes], "facts": [[*row.values()] for row in facts]}
 
 

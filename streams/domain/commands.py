@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import Protocol
+from typing import Any, Protocol
 
+from schemas import ids
 from schemas.avro.outcome.event import Outcome
 from schemas.errors import Refusal
 from schemas.topics import OUTCOMES
@@ -12,8 +13,10 @@ from streams.domain.core import Emit, Source
 
 MARK_BYTES = 8
 RECENT_BYTES = 64 * MARK_BYTES  # a case remembers its last 64 commands
-CALENDAR_VERSION = "cn-2020-2026"
 EVENT, ANSWER, DEAD_ANSWER, PAGE = 0, 1, 3, 4  # positions of what one command causes; 2 is the engine's dead letter
+COMMAND = 5  # a command to another case
+MORE_EVENTS = 16  # the first event has position EVENT, the others of the same record 16, 17, …: readers drop what is not above a mark
+MOST_EVENTS = 240  # of one record, so that positions stay below 256
 
 
 class Command(Protocol):
@@ -33,6 +36,114 @@ class Command(Protocol):
     def producer(self) -> str: ...
     @property
     def received_at(self) -> int: ...
+    @property
+    def actor_person(self) -> str: ...
+    @property
+    def actor_org(self) -> str: ...
+    @property
+    def actor_role(self) -> str: ...
+    @property
+    def actor_level(self) -> str: ...
+    @property
+    def occurred_at(self) -> int: ...
+    @property
+    def occurred_offset(self) -> int: ...
+    @property
+    def cause(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def cell(self) -> str: ...
+    @property
+    def sealed_ref(self) -> str: ...
+
+
+class Case(Protocol):
+    """The fields that the state of a case of any kind has."""
+
+    @property
+    def case_id(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def division(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def policy_version(self) -> str: ...
+    @property
+    def calendar_version(self) -> str: ...
+    @property
+    def home_cluster(self) -> str: ...
+    @property
+    def ownership_epoch(self) -> int: ...
+    @property
+    def case_number(self) -> str: ...
+    @property
+    def round(self) -> int: ...
+    @property
+    def county(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def holder(self) -> str: ...
+    @property
+    def holder_level(self) -> str: ...
+    @property
+    def producer(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def opened_at(self) -> int: ...
+
+
+def envelope(
+    kind: str, event_type: str, rule: str, before: Case | None, after: Case, command: Command, source: Source, position: int, now: int
+) -> dict[str, Any]:
+    """The fields that the events of every kind share. `before`: None for a first event. `position`: of the event among
+    what its record causes."""
+    return {
+        "event_id": ids.derived_id(*source, position, now),
+        "case_id": after.case_id,
+        "case_seq": after.seq,
+        "type": event_type,
+        "kind": kind,
+        "division": after.division,
+        "level": after.level,
+        "realm": command.realm,
+        "actor_person": command.actor_person,
+        "actor_org": command.actor_org,
+        "actor_role": command.actor_role,
+        "actor_level": command.actor_level,
+        "occurred_at": command.occurred_at,
+        "occurred_offset": command.occurred_offset,
+        "received_at": command.received_at or now,
+        "policy_version": after.policy_version,
+        "calendar_version": after.calendar_version,
+        "cause": command.cause,
+        "src_topic": source.topic,
+        "src_partition": source.partition,
+        "src_offset": source.offset,
+        "src_position": position,
+        "home_cluster": after.home_cluster,
+        "ownership_epoch": after.ownership_epoch,
+        "command_id": command.command_id,
+        "case_number": after.case_number,
+        "round": after.round,
+        "county": after.county,
+        "county_from": before.county if before else "",
+        "state": after.state,
+        "state_from": before.state if before else "",
+        "holder": after.holder,
+        "holder_level": after.holder_level,
+        "producer": after.producer,
+        "title": after.title,
+        "reason": command.reason,
+        "rule": rule,
+        "cell": command.cell,
+        "sealed_ref": command.sealed_ref,
+        "opened_at": after.opened_at,
+    }
 
 
 def mark_of(command: Command) -> bytes:

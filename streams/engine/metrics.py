@@ -32,7 +32,12 @@ class WorkerMetrics:
         self.restored = Counter("liandong_restored_records", "Changelog records read", registry=registry)
         self.repaired = Counter("liandong_repaired_keys", "Keys whose newest changelog record was a zombie's", registry=registry)
         self.keys = Gauge("liandong_table_keys", "Keys held", registry=registry)
-        self.timers = Gauge("liandong_open_timers", "Deadlines armed", registry=registry)
+        self.timers = Gauge("liandong_open_timers", "Keys that wait for a moment", registry=registry)
+        self.lateness = Histogram("liandong_timer_lateness_seconds", "Due to settled", buckets=AGES, registry=registry)
+        wake_ups = Counter(
+            "liandong_wake_ups", "Wake-ups: sent; of these early by the broker's clock; without effect", ["kind"], registry=registry
+        )
+        self.wakes_sent, self.wakes_early, self.wakes_idle = map(wake_ups.labels, ("sent", "early", "idle"))
 
     def chunk(self, chunk: Chunk, busy: float) -> None:
         """Counts one decided chunk."""
@@ -42,6 +47,10 @@ class WorkerMetrics:
         for record in chunk.records[:: max(1, len(chunk) // 16)]:  # a sample: every record would cost more than deciding it
             if record.timestamp_type == APPEND_TIME:  # a record of history on its own time has no age
                 self.age.observe(max(0.0, now - record.timestamp / 1000))
+
+    def settled(self, due: int) -> None:
+        """Counts a timer that was due (UTC milliseconds) and has just been settled."""
+        self.lateness.observe(max(0.0, time.time_ns() / 1e9 - due / 1000))
 
     def tally(self, answers: Mapping[tuple[str, str], int]) -> None:
         """Counts outcomes by (outcome, reason)."""

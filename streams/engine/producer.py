@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import aiokafka
@@ -17,12 +18,14 @@ from mode.utils.logging import get_logger
 
 from streams.engine import patience
 from streams.engine.exits import Exit, die
+from streams.engine.value import Headers
 
 log = get_logger(__name__)
 
 MAX_BATCH_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 8_000_000
 TICK_SECONDS = 0.1
+Sendable = tuple[bytes | None, bytes, Headers, int]  # key, value, headers, timestamp
 
 
 class GuardedProducer(aiokafka.AIOKafkaProducer):  # type: ignore[misc]  # aiokafka is not typed
@@ -46,6 +49,22 @@ class GuardedProducer(aiokafka.AIOKafkaProducer):  # type: ignore[misc]  # aioka
         asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - self._tick
         if self.lease and asleep > self.lease:
             die(Exit.LEASE_LOST, f"asleep for {asleep:.1f} s, lease {self.lease:.1f} s")
+
+    def batches(self, records: Iterable[Sendable]) -> list[Any]:
+        """Closed batches, in order, for `send_batch`."""
+        batches = []
+        batch = self.create_batch()
+        for key, value, headers, timestamp in records:
+            if batch.append(key=key, value=value, timestamp=timestamp, headers=headers) is None:
+                batch.close()
+                batches.append(batch)
+                batch = self.create_batch()
+                if batch.append(key=key, value=value, timestamp=timestamp, headers=headers) is None:
+                    die(Exit.RECORD_TOO_LARGE, f"a record of {len(value)} bytes does not fit a batch")
+        if batch.record_count():
+            batch.close()
+            batches.append(batch)
+        return batches
 
     async def watch(self) -> None:
         while True:

@@ -22,7 +22,8 @@ from mode import Service
 from mode.utils.logging import get_logger
 
 from streams.engine.exits import Exit, die
-from streams.engine.table import Part, StateTable, apply, forget_shipped
+from streams.engine.table import StateTable, apply, forget_shipped
+from streams.engine.value import Part
 
 log = get_logger(__name__)
 
@@ -115,7 +116,7 @@ class BulkRecovery(Recovery):
             await consumer.stop()
         self.app.failpoints.hit("restoring")  # type: ignore[attr-defined]
         # only a whole restore counts: it may have been cancelled by another rebalance before this line
-        table.parts.update(parts)
+        table.restore(parts)
         table.ends.update({tp.partition: ends[tp] for tp in stale})
         await self._repair(table, losers)
         if self.app.lane.processor.has_outbox:  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
 """The one agent body: records in, decisions out, exactly once each.
 
 For each record of a chunk, in order: what was already applied is said again from the outbox; what a mark has seen is
-dropped; the rest is decided. Unreadable records and records on which `decide` crashes three times become dead letters,
-the case of the latter is quarantined, and the partition goes on.
+dropped; the rest is decided. On log time the timers that are due by then come first (engine/wheel.py). Unreadable records and
+records on which `decide` crashes three times become dead letters, the case of the latter is quarantined, and the partition goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 import msgspec
@@ -20,33 +21,34 @@ from mode.utils.logging import get_logger
 from schemas.avro.dead_letter.event import DeadLetter
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import Codec, codec
-from schemas.errors import InvalidPayload, Reason, UnknownSchema
+from schemas.errors import InvalidPayload, Reason, UnknownPolicy, UnknownSchema
 from schemas.headers import REPLAYED, TRACE, derived
 from schemas.realms import Realm
 from schemas.topics import DEAD_LETTERS, realm_of
 from streams.domain.core import Emit, Source
 from streams.engine.exits import Exit, die
 from streams.engine.ledger import Chunk
+from streams.engine.logtime import LogTime, Said, is_settlement
 from streams.engine.metrics import WorkerMetrics
 from streams.engine.shipment import Changes
 from streams.engine.source import Src, src_of
-from streams.engine.table import Part, StateTable
-from streams.engine.value import NOTHING, QUARANTINED, Headers, Output, Value, pack, pack_output, unpack, unpack_outputs
+from streams.engine.table import StateTable
+from streams.engine.value import NOTHING, QUARANTINED, Headers, Output, Part, Value, pack_output, unpack_outputs
+from streams.engine.wheel import Timed
+from streams.engine.working import LOOSE, MARK, Working
 
 log = get_logger(__name__)
-LOOSE = b"\x00loose"  # holds the outbox of records that leave no state
-MARK = b"\x00mark:"  # one value for each source partition
+NONE: AbstractSet[bytes] = frozenset()
 ATTEMPTS = 3
 KEY_CHARACTERS = 200  # of a letter's own key; the original key stands whole in the letter
 TRACE_BYTES = 128  # W3C's takes 55
-Said = list[tuple[int, Output]]  # partition and record
 
 
 class Processor(Protocol):
     """What a lane does with a record; the pure core behind it."""
 
     has_outbox: bool
-    co_partitioned: bool  # outputs go to the partition the input came from
+    co_partitioned: bool  # outputs under the input's key go to the partition it came from
 
     def process(self, record: ConsumerRecord, source: Source, state: bytes) -> tuple[bytes, Sequence[Emit]]:
         """(state after, effects). InvalidPayload when the record cannot be read. `state` b"": none."""
@@ -55,37 +57,6 @@ class Processor(Protocol):
     def bury(self, record: ConsumerRecord, source: Source, state: bytes, reason: Reason) -> Sequence[Emit]:
         """What else to say of a record that became a dead letter (positions from 3 on)."""
         ...
-
-
-class Working:
-    """The table values that one chunk has read and changed."""
-
-    __slots__ = ("_part", "changed", "outboxes", "values")
-
-    def __init__(self, part: Part) -> None:
-        self._part = part
-        self.values: dict[bytes, Value] = {}
-        self.outboxes: dict[bytes, list[bytes]] = {}
-        self.changed: dict[bytes, None] = {}
-
-    def get(self, key: bytes) -> Value:
-        found = self.values.get(key)
-        if found is None:
-            found = self.values[key] = unpack(self._part.get(key))
-        return found
-
-    def put(self, key: bytes, version: int, flags: int, state: bytes, entries: Sequence[bytes]) -> None:
-        self.values[key] = Value(version, flags, state, self.get(key).outbox)
-        self.outboxes.setdefault(key, []).extend(entries)
-        self.changed[key] = None
-
-    def changes(self) -> Changes:
-        """Packed values; marks come last, so that a cut-off changelog never holds a mark without its state."""
-        packed = []
-        for key in sorted(self.changed, key=lambda k: k.startswith(MARK)):
-            value = self.values[key]
-            packed.append((key, pack(value.version, value.flags, value.state, value.outbox + b"".join(self.outboxes[key]))))
-        return packed
 
 
 class Runner:
@@ -101,6 +72,7 @@ class Runner:
         partitions: int,
         version: str,
         use_marks: bool = True,
+        log_time: bool = False,
     ) -> None:
         self._lane = lane
         self._processor = processor
@@ -110,6 +82,8 @@ class Runner:
         self._partitions = partitions
         self._version = version
         self._use_marks = use_marks
+        self._timed = processor if isinstance(processor, Timed) else None
+        self._log_time = LogTime(self._timed, self) if self._timed is not None and log_time else None
         self._codecs: dict[type[msgspec.Struct], Codec[Any]] = {}
         self._attributes: dict[str, Headers] = {}
         self._answers: Counter[tuple[str, str]] = Counter()
@@ -119,22 +93,28 @@ class Runner:
         started = time.perf_counter()
         table = self._table
         part: Part = {} if table is None else table.parts[chunk.tp.partition]
-        work = Working(part)
-        outputs: list[tuple[int, Output]] = []
+        wheel = None if table is None else table.wheels.get(chunk.tp.partition)
+        work = Working(part, wheel)
+        outputs: Said = []
         for record in chunk.records:
-            self._one(record, work, outputs)
+            settled = self._log_time.before(record, part, work, wheel, outputs) if self._log_time and wheel is not None else NONE
+            self._one(record, work, outputs, settled)
         changes = [] if table is None else work.changes()
         part.update(changes)
+        if wheel is not None:
+            wheel.passed = chunk.end
+            wheel.tidy()
         self._metrics.chunk(chunk, time.perf_counter() - started)
         self._metrics.tally(self._answers)
         self._answers.clear()
         self._ship(chunk, changes, outputs)
 
-    def _one(self, record: ConsumerRecord, work: Working, outputs: list[tuple[int, Output]]) -> None:
+    def _one(self, record: ConsumerRecord, work: Working, outputs: Said, settled: AbstractSet[bytes]) -> None:
+        """`settled`: keys whose version is this record's already, though it was not applied to them."""
         key, offset = record.key or b"", record.offset
         source = Source(record.topic, record.partition, offset)
         held = work.get(key) if self._processor.has_outbox else NOTHING
-        if self._processor.has_outbox and self._said_before(record, held, work, outputs):
+        if self._processor.has_outbox and key not in settled and self._said_before(record, held, work, outputs):
             return
         try:
             src = src_of(record.headers) if self._use_marks and self._table is not None else None
@@ -145,25 +125,29 @@ class Runner:
             if src and self._seen(src, offset, work):
                 self._metrics.dropped.inc()
                 return
-            state, flags, sent = self._decide(record, source, held)
+            state, flags, sent = self.decide(record, source, held)
         outputs += sent
         if self._processor.has_outbox:
             entries = [pack_output(output) for _, output in sent]
             if state or flags:
-                work.put(key, offset, flags, state, entries)
-            else:
-                work.put(LOOSE, offset, 0, b"", entries)
+                due = self.next_due(held, flags, state)
+                work.put(key, offset, flags, state, entries, due)
+                if due != held.due and 0 < held.due <= record.timestamp and not self._log_time:
+                    self._metrics.settled(held.due)
+            else:  # its version must not fall when a replay decides again what said nothing: others' outboxes stand there
+                work.put(LOOSE, max(offset, work.get(LOOSE).version), 0, b"", entries)
 
-    def _said_before(self, record: ConsumerRecord, held: Value, work: Working, outputs: list[tuple[int, Output]]) -> bool:
+    def _said_before(self, record: ConsumerRecord, held: Value, work: Working, outputs: Said) -> bool:
         """A replay after a crash: the state already holds this record; what it caused is sent again as it was."""
         offset = record.offset
         holders = [value for value in (held, work.get(LOOSE)) if value.version >= offset]  # it may have been loose, and its key held later
         if not holders:
             return False
         again = [output for value in holders for output in unpack_outputs(value.outbox) if output.offset == offset]
+        again = [output for output in again if not is_settlement(output)]
         if not again and holders[0] is not held:
             return False
-        outputs += [(self._target(record, output.key), output) for output in again]
+        outputs += [(self.target(record, output.key), output) for output in again]
         self._metrics.replayed.inc()
         return True
 
@@ -177,7 +161,16 @@ class Runner:
         work.put(key, offset, 0, at.to_bytes(9, "big"), ())
         return False
 
-    def _decide(self, record: ConsumerRecord, source: Source, held: Value) -> tuple[bytes, int, Said]:
+    def next_due(self, held: Value, flags: int, state: bytes) -> int:
+        """When the state after wants to be woken, 0: never. A quarantined case is not woken."""
+        if self._timed is None or flags & QUARANTINED or not state:
+            return 0
+        if state is held.state and not held.flags:
+            return held.due
+        return self._timed.next_due(state) or 0
+
+    def decide(self, record: ConsumerRecord, source: Source, held: Value) -> tuple[bytes, int, Said]:
+        """(state after, flags, what to say) of a record, whatever it holds."""
         if held.flags & QUARANTINED and not any(name == REPLAYED for name, _ in record.headers):
             return held.state, held.flags, self._dead(record, source, held.state, Reason.QUARANTINED, "the case is quarantined")
         for attempt in range(1, ATTEMPTS + 1):
@@ -190,6 +183,8 @@ class Runner:
                 if isinstance(error, UnknownSchema) and _written_by_us(record, error):
                     die(Exit.TOO_OLD, f"{source}: {error}")
                 return held.state, held.flags, self._dead(record, source, held.state, error.reason, error.detail)
+            except UnknownPolicy as error:
+                die(Exit.TOO_OLD, f"{source}: {error}")
             except Exception as error:
                 log.exception("decide crashed (attempt %d) on %s", attempt, source)
                 crash = f"{type(error).__name__}: {error}"
@@ -237,8 +232,8 @@ class Runner:
         headers: Headers = [src, ("ce_id", src[1]), *self._cloud_event(writer.name)]
         headers += [header for header in record.headers if header[0] == TRACE and header[1] and len(header[1]) <= TRACE_BYTES][:1]
         topic = emit.topic.in_realm(Realm(emit.realm))
-        output = Output(source.offset, record.timestamp, topic, emit.key.encode(), writer.encode(emit.record), headers)
-        return self._target(record, output.key), output
+        output = Output(record.offset, record.timestamp, topic, emit.key.encode(), writer.encode(emit.record), headers)
+        return self.target(record, output.key), output
 
     def _cloud_event(self, name: str) -> Headers:
         """The CloudEvents attributes that all records of a type share."""
@@ -248,8 +243,9 @@ class Runner:
             found = self._attributes[name] = [("ce_specversion", b"1.0"), ("ce_type", kind), ("ce_source", lane)]
         return found
 
-    def _target(self, record: ConsumerRecord, key: bytes | None) -> int:
-        if self._processor.co_partitioned:
+    def target(self, record: ConsumerRecord, key: bytes | None) -> int:
+        """The partition of an output: the input's own, but for what a co-partitioned lane sends to another key."""
+        if self._processor.co_partitioned and (key or b"") == (record.key or b""):
             return int(record.partition)
         return self._place_of(key)
 

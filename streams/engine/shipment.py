@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from streams.engine.exits import Exit, die
 from streams.engine.failpoints import Failpoints
 from streams.engine.ledger import Chunk
-from streams.engine.producer import GuardedProducer
+from streams.engine.producer import GuardedProducer, Sendable
 from streams.engine.table import StateTable
-from streams.engine.value import Headers, Output, without_outbox
+from streams.engine.value import Output, without_outbox
 
 Changes = list[tuple[bytes, bytes]]
-Sendable = tuple[bytes | None, bytes, Headers, int]  # key, value, headers, timestamp
 
 
 class Gate:
@@ -91,7 +90,7 @@ class Shipper:
             assert self._table is not None
             table, now = self._table, time.time_ns() // 1_000_000
             sent = []
-            for batch in self._batches((key, value, [], now) for key, value in changes):
+            for batch in self._producer.batches((key, value, [], now) for key, value in changes):
                 sent.append((await self._producer.send_batch(batch, table.changelog, partition=partition), batch.record_count()))
             for future, count in sent:
                 found = (await future).offset
@@ -108,27 +107,11 @@ class Shipper:
             by_target.setdefault((output.topic, partition), []).append((output.key, output.value, output.headers, output.timestamp))
         sent = []
         for (topic, partition), records in by_target.items():
-            for batch in self._batches(records):
+            for batch in self._producer.batches(records):
                 sent.append(await self._producer.send_batch(batch, topic, partition=partition))
         for future in sent:
             await future
         mine.set_result(None)
-
-    def _batches(self, records: Iterable[Sendable]) -> list[Any]:
-        """Closed batches, in order."""
-        batches = []
-        batch = self._producer.create_batch()
-        for key, value, headers, timestamp in records:
-            if batch.append(key=key, value=value, timestamp=timestamp, headers=headers) is None:
-                batch.close()
-                batches.append(batch)
-                batch = self._producer.create_batch()
-                if batch.append(key=key, value=value, timestamp=timestamp, headers=headers) is None:
-                    die(Exit.RECORD_TOO_LARGE, f"a record of {len(value)} bytes does not fit a batch")
-        if batch.record_count():
-            batch.close()
-            batches.append(batch)
-        return batches
 
     def _drop_outbox(self, partition: int, changes: Changes) -> None:
         """What was said need not be kept in memory; a later chunk may have written the key anew."""

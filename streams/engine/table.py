@@ -1,28 +1,42 @@
-"""The state of a lane: one dict of raw bytes for each owned partition, and where its changelog ends."""
+"""The state of a lane: one dict of raw bytes for each owned partition, where its changelog ends, and the wheel of its timers."""
 
 from __future__ import annotations
 
-from streams.engine.value import version_of, without_outbox
+from collections.abc import Mapping
 
-Part = dict[bytes, bytes]
+from streams.engine.value import Part, version_of, without_outbox
+from streams.engine.wheel import Wheel
 
 
 class StateTable:
     """Written only by the runner, one partition by one chunk at a time; restored whole by the recovery."""
 
-    def __init__(self, changelog: str) -> None:
+    def __init__(self, changelog: str, timed: bool = False) -> None:
         self.changelog = changelog
         self.parts: dict[int, Part] = {}
+        self.wheels: dict[int, Wheel] = {}  # of a `timed` table
+        self._timed = timed
         self.ends: dict[int, int] = {}  # partition -> next changelog offset, as long as only we write there
 
     def keys(self) -> int:
         """How many keys are held."""
         return sum(map(len, self.parts.values()))
 
+    def timers(self) -> int:
+        """How many keys wait for a moment."""
+        return sum(wheel.open for wheel in self.wheels.values())
+
+    def restore(self, parts: Mapping[int, Part]) -> None:
+        """Takes what was read from the changelog."""
+        self.parts.update(parts)
+        if self._timed:
+            self.wheels.update({partition: Wheel(part) for partition, part in parts.items()})
+
     def keep_only(self, partitions: set[int]) -> None:
         """Forgets what another worker owns now."""
         for partition in set(self.parts) - partitions:
             del self.parts[partition]
+            self.wheels.pop(partition, None)
             self.ends.pop(partition, None)
 
     def is_fresh(self, partition: int, end: int) -> bool:

@@ -1,10 +1,11 @@
-"""How a table value is laid out: version, flags, state, outbox.
+"""How a table value is laid out: version, flags, state, outbox; and when its key is to be woken.
 
-    int64 version | uint8 flags | uint32 n | n bytes of state | outbox
+    int64 version | uint8 flags | uint32 n | int64 due, only with flag TIMED | n bytes of state | outbox
 
 `version` is the offset of the input that wrote the value: on restore the highest wins, so a zombie's late write cannot
 bring back an older state. The outbox holds what the inputs of not yet shipped chunks emitted, so that a replay after a
-crash sends the same bytes again even under new code.
+crash sends the same bytes again even under new code. `due` (UTC milliseconds; engine/wheel.py) stands in the header, so that
+timers are found without decoding a state; a value without one is laid out as before there were timers.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 HEAD = struct.Struct("<qBI")
+TIMED_HEAD = struct.Struct("<qBIq")
 ENTRY = struct.Struct("<qqHIIH")  # source offset, timestamp, lengths of topic, key, value; number of headers
 HEADER = struct.Struct("<HH")
 QUARANTINED = 1
+TIMED = 2  # of the layout only: `Value.flags` never has it
 
 Headers = list[tuple[str, bytes]]
+Part = dict[bytes, bytes]  # the table of one partition
 
 
 class Output(NamedTuple):
@@ -37,12 +41,15 @@ class Value(NamedTuple):
     flags: int
     state: bytes  # b"" when there is none
     outbox: bytes
+    due: int = 0  # UTC milliseconds; 0: no timer
 
 
 NOTHING = Value(-1, 0, b"", b"")
 
 
-def pack(version: int, flags: int, state: bytes, outbox: bytes) -> bytes:
+def pack(version: int, flags: int, state: bytes, outbox: bytes, due: int = 0) -> bytes:
+    if due:
+        return TIMED_HEAD.pack(version, flags | TIMED, len(state), due) + state + outbox
     return HEAD.pack(version, flags, len(state)) + state + outbox
 
 
@@ -50,17 +57,29 @@ def unpack(raw: bytes | None) -> Value:
     if raw is None:
         return NOTHING
     version, flags, length = HEAD.unpack_from(raw)
-    end = HEAD.size + length
-    return Value(version, flags, raw[HEAD.size : end], raw[end:])
+    start, due = (TIMED_HEAD.size, due_of(raw)) if flags & TIMED else (HEAD.size, 0)
+    end = start + length
+    return Value(version, flags & ~TIMED, raw[start:end], raw[end:], due)
 
 
 def version_of(raw: bytes) -> int:
     return int.from_bytes(raw[:8], "little", signed=True)
 
 
+def due_of(raw: bytes) -> int:
+    """0: no timer."""
+    return int.from_bytes(raw[HEAD.size : TIMED_HEAD.size], "little") if raw[8] & TIMED else 0
+
+
+def outbox_at(raw: bytes) -> int:
+    """Where the outbox begins."""
+    length: int = HEAD.unpack_from(raw)[2]
+    return length + (TIMED_HEAD.size if raw[8] & TIMED else HEAD.size)
+
+
 def without_outbox(raw: bytes) -> bytes:
     """The value once its outputs are acknowledged."""
-    end = HEAD.size + HEAD.unpack_from(raw)[2]
+    end = outbox_at(raw)
     return raw[:end] if len(raw) > end else raw
 
 

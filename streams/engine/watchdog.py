@@ -87,6 +87,7 @@ async def probe(app: Any, limits: Limits, every: float = 2.0) -> None:
             lag += behind
         if app.state_table is not None:
             app.metrics.keys.set(app.state_table.keys())
+            app.metrics.timers.set(app.state_table.timers())
         now = (sum(ledger.next for ledger in ledgers.values()), sum(ledger.committed for ledger in ledgers.values()))
         if now != progress or not lag:
             progress, moved = now, answered

@@ -28,6 +28,6 @@ def _followed(stage: Stage, planned: Planned, realm: Realm, now: int) -> list[Li
         at += int(command.delay_s * 1000)
         if at > now:
             break
-        case = step(case, COMMANDS[command.command].target, at)
+        case = step(case, COMMANDS[command.command].target or case.state, at)
         deltas.append(case)
     return deltas

@@ -31,7 +31,7 @@ from services.settings import as_environment, load
 from tests.chaos.oracle import CHANGELOG, COMMANDS, DELTAS, EVENTS, OUTCOMES, Oracle, Verdict, judge
 from tests.chaos.results import Account, Entry
 from tests.chaos.watch import Watch
-from tests.helpers import until
+from tests.helpers import blank, until
 from tests.warehouse_process import WarehouseProcess
 
 __all__ = ["CHANGELOG", "COMMANDS", "DELTAS", "EVENTS", "OUTCOMES", "PARTITIONS", "Oracle", "Rig", "Verdict", "command", "judge"]
@@ -56,7 +56,7 @@ class Brokers(Protocol):
 def command(case: int, step: int, seed: int = 0) -> IncidentCommand:
     """Command number `step` of case number `case`: the seven links in order."""
     case_id = ids.case_id("live", "ledger", f"{seed}-{case}")
-    values: dict[str, Any] = dict.fromkeys(IncidentCommand.__struct_fields__, "")
+    values: dict[str, Any] = blank(IncidentCommand)
     values |= {
         "command_id": ids.command_id("live", "ledger", f"{seed}-{case}-{step}"), "case_id": case_id, "name": STEPS[step % len(STEPS)],
         "realm": "live", "expected_seq": -1, "division": "440305", "incident_type": "A20600", "actor_person": f"person-{step}",

@@ -78,7 +78,7 @@ def leaves(rig: Rig, key: str) -> None:
 
 @pytest.mark.scenario("F12", "two policies side by side, partitions to and fro, rolled back")
 def test_two_policies_side_by_side_and_back_again_agree_on_what_was_said(rig: Rig, account: Account) -> None:
-    old = joined(rig, "case-live", tag="old")
+    old = joined(rig, "case-live", "next_policies", tag="old")
     load = rig.load(150)
     flowing(rig)
     new = joined(rig, "case-live", "next_release", tag="new", failpoint="after_changelog@8")
@@ -87,7 +87,7 @@ def test_two_policies_side_by_side_and_back_again_agree_on_what_was_said(rig: Ri
     rig.ready("case-live", "new")
     leaves(rig, old)
     flowing(rig)
-    back = joined(rig, "case-live", tag="back")
+    back = joined(rig, "case-live", "next_policies", tag="back")
     before = rig.workers[new].pid
     rig.signal(new, signal.SIGKILL)
     rig.restarted(new, before)

@@ -17,15 +17,15 @@ import faust
 
 from services import process, settings, worker
 from streams import app
-from streams.domain.incident import decide
-from streams.engine import recovery, runner, shipment, table, value
+from streams.domain.incident import decide, rules
+from streams.engine import recovery, runner, shipment, value, working
 from streams.engine.watchdog import Limits
 
 
 def without_outbox() -> None:
     """State is stored before outputs are sent, and nothing remembers the outputs."""
     original = value.pack
-    vars(runner)["pack"] = lambda version, flags, state, outbox: original(version, flags, state, b"")
+    vars(working)["pack"] = lambda version, flags, state, outbox, due: original(version, flags, state, b"", due)
 
 
 def outputs_first() -> None:
@@ -50,7 +50,7 @@ def ack_first() -> None:
 def last_wins() -> None:
     """On restore the newest record of a key wins, whoever wrote it."""
 
-    def apply(part: table.Part, losers: set[bytes], key: bytes, value: bytes) -> None:
+    def apply(part: dict[bytes, bytes], losers: set[bytes], key: bytes, value: bytes) -> None:
         part[key] = value
 
     vars(recovery)["apply"] = apply
@@ -65,9 +65,16 @@ def any_changelog() -> None:
     recovery.BulkRecovery._check_whole = take  # type: ignore[method-assign]
 
 
+def next_policies() -> None:
+    """Reads the policies of the release after, 2026.2, and opens no case under them yet: as the word `read` in the lock makes it."""
+    known = vars(rules)["policies"]
+    vars(rules)["policies"] = lambda version: known("2026.1")
+
+
 def next_release() -> None:
-    """The code after an upgrade: it decides otherwise."""
-    decide.POLICY_VERSION = "2026.2"
+    """The release after: it opens cases under other policies."""
+    next_policies()
+    vars(decide)["latest"] = lambda: "2026.2"
 
 
 def next_release_outputs_first() -> None:
@@ -124,7 +131,7 @@ def buries_all() -> None:
     vars(runner)["_written_by_us"] = lambda record, error: False
 
 
-RELEASES = (buries_all, next_release, next_release_outputs_first)
+RELEASES = (buries_all, next_policies, next_release, next_release_outputs_first)
 RESTORES = (last_wins, any_changelog, slow_restore)
 CONTROLS = {f.__name__: f for f in (without_outbox, outputs_first, ack_first, two_bodies, *RESTORES, *RELEASES)}
 SWITCHES: dict[str, dict[str, Any]] = {

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from schemas.avro.incident_command.event import IncidentCommand
+from schemas.codec import codec
+from schemas.headers import WAKE
 from schemas.realms import Realm
 from schemas.topics import (
     ALARM,
@@ -28,6 +32,7 @@ from services.embedded.broker import Broker
 from services.embedded.topics import ensure_topics
 from services.reconcile import Reconciliation
 from services.sink import marks
+from streams.domain.incident.settling import wake_up
 from tests import numbered
 from tests.conftest import TEST_PARTITIONS
 from tests.warehouse_process import WarehouseProcess, Writer
@@ -60,7 +65,18 @@ def _fill(writer: Writer, acks: AckWriter) -> None:
         # the relay was killed after its last record and wrote it once more: no command, no outcome
         again = [marks.header(department[0], partition, EACH - GATEWAY - 1, 0)]
         writer.put(INCIDENT_COMMANDS, "live", partition, [(b"k", numbered.encode(numbered.command(EACH - 1, partition)), again)])
+        _wake(writer, partition)
     writer.flush()
+
+
+def _wake(writer: Writer, partition: int) -> None:
+    """The lane woke a case, which told of a deadline: nobody asked, so there is an event and no answer."""
+    due = numbered.START_MS
+    writer.put(
+        INCIDENT_COMMANDS, "live", partition, [(b"k", codec(IncidentCommand).encode(wake_up("k", due, "live")), [(WAKE, b"%d" % due)])]
+    )
+    told = msgspec.structs.replace(numbered.event(EACH + 1, partition), type="incident.clock_due", command_id="", cause="timer")
+    writer.put(INCIDENT_EVENTS, "live", partition, [(b"k", numbered.encode(told), [numbered.header(told)])])
 
 
 def _fill_alarms(writer: Writer, acks: AckWriter, partition: int) -> None:

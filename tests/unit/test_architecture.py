@@ -23,7 +23,15 @@ from tests.unit.test_deploy import METRIC, declared_metrics
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 RUNBOOKS = tuple(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "deploy" / "runbooks").glob("*.md")))
-DOCUMENTS = (*READMES, "CHANGELOG.md", "schemas/README.md", "schemas/reference/README.md", "services/replay/README.md", *RUNBOOKS)
+DOCUMENTS = (
+    *READMES,
+    "CHANGELOG.md",
+    "schemas/README.md",
+    "schemas/policies/README.md",
+    "schemas/reference/README.md",
+    "services/replay/README.md",
+    *RUNBOOKS,
+)
 CODE = (".py", ".ts", ".css", ".sql")
 LONGEST = 330
 LONGER = {

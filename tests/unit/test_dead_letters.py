@@ -10,10 +10,11 @@ from schemas.avro.dead_letter.event import DeadLetter
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
-from schemas.errors import Reason
+from schemas.errors import Reason, UnknownPolicy
 from streams.agents import case as case_lane
 from streams.agents.case import CaseProcessor
 from streams.domain.incident.decide import decide
+from streams.engine.exits import Exit
 from tests.property.test_exactly_once import COMMANDS, Worker, record
 from tests.unit.test_incident_life_cycle import CASE, command
 
@@ -91,3 +92,17 @@ def test_a_quarantine_survives_a_restart(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.undo()
     _, outcomes, _ = said(Worker(CaseProcessor(), changes), of(1, command("capture", "1")))
     assert [outcome.reason for outcome in outcomes] == [Reason.QUARANTINED]
+
+
+def test_a_case_of_a_later_releases_policies_ends_the_worker_and_is_not_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
+    def later(*_: Any) -> Any:
+        raise UnknownPolicy("no policies of version '2031.1'")
+
+    def end(exit_code: Exit, _why: str) -> None:
+        raise SystemExit(exit_code)
+
+    monkeypatch.setattr(case_lane, "decide", later)
+    monkeypatch.setattr("streams.engine.runner.die", end)
+    with pytest.raises(SystemExit) as ended:
+        Worker(CaseProcessor(), []).run([of(0, command("capture", "0"))])
+    assert ended.value.code == Exit.TOO_OLD

@@ -32,7 +32,7 @@ def walk(steps: tuple[Step, ...], state: str = State.CAPTURED) -> str:
             handler = step.by
         if step.command.startswith("verify"):
             assert step.by != handler
-        state = row.target
+        state = row.target or state
     return state
 
 

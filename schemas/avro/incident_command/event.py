@@ -1,4 +1,4 @@
-"""incident_command: see v1.avsc for the meaning of each field."""
+"""incident_command: see v2.avsc for the meaning of each field."""
 
 from __future__ import annotations
 
@@ -41,3 +41,16 @@ class IncidentCommand(msgspec.Struct, frozen=True):
     src_offset: int
     src_position: int
     home_cluster: str
+    level: str = ""
+    orgs: tuple[str, ...] = ()
+    until: int = 0
+    purpose: str = ""
+    amount: int = 0
+    rung: str = ""
+    paper: str = ""
+    target: str = ""
+    person: str = ""
+    score: int = 0
+    response_level: int = 0
+    linked: tuple[str, ...] = ()
+    linked_at: int = 0

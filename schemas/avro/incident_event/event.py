@@ -1,4 +1,4 @@
-"""incident_event: see v1.avsc for the meaning of each field."""
+"""incident_event: see v2.avsc for the meaning of each field."""
 
 from __future__ import annotations
 
@@ -55,3 +55,31 @@ class IncidentEvent(msgspec.Struct, frozen=True):
     cell: str
     sealed_ref: str
     opened_at: int
+    wakes_at: int = 0
+    light: str = ""
+    light_from: str = ""
+    clock: str = ""
+    clock_holder: str = ""
+    clock_due_at: int = 0
+    clock_breached_at: int = 0
+    due_at: int = 0
+    upstream_state: str = ""
+    upstream_level: str = ""
+    suspended_reason: str = ""
+    suspension_ends_at: int = 0
+    review_at: int = 0
+    supervised_rung: str = ""
+    reply_due_at: int = 0
+    response_level: int = 0
+    lead: str = ""
+    open_tasks: int = 0
+    target: str = ""
+    merged_into: str = ""
+    merged_count: int = 0
+    earliest_at: int = 0
+    paper: str = ""
+    score: int = 0
+    person: str = ""
+    tell: str = ""
+    tell_level: str = ""
+    held_ms: int = 0

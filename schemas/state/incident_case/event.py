@@ -1,13 +1,97 @@
-"""incident_case: see v1.avsc for the meaning of each field."""
+"""incident_case: see v2.avsc for the meaning of each field. Times are UTC milliseconds, 0 where there is none."""
 
 from __future__ import annotations
 
 import msgspec
 
+from schemas.state.clock import Clock
 
-class IncidentCase(msgspec.Struct, frozen=True):
+
+class Segment(msgspec.Struct, frozen=True):
+    """A stretch of the responsibility ledger: one holder, from when to when."""
+
+    holder: str
+    level: str
+    since: int
+    until: int  # 0: it lasts
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """上报: offered to a level above, or taken by it."""
+
+    state: str  # offered or taken
+    level: str
+    desk: str  # who offered it; once taken, who took it
+    since: int
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What one organisation does in a joint handling."""
+
+    org: str
+    state: str  # open, done or waived
+    since: int
+    done_at: int
+
+
+class Joint(msgspec.Struct, frozen=True):
+    """联合处置: closing needs every task done or waived."""
+
+    lead: str
+    tasks: tuple[Task, ...]
+
+
+class Suspended(msgspec.Struct, frozen=True):
+    """中止, on a ground of the policy's list and for no longer than it says."""
+
+    reason: str
+    since: int
+    until: int
+    approver: str
+
+
+class Shelved(msgspec.Struct, frozen=True):
+    """挂账: cannot be solved now; taken up again at its review."""
+
+    since: int
+    review_at: int
+    approver: str
+
+
+class Supervision(msgspec.Struct, frozen=True):
+    """督办: one paper. Only its issuer lifts it."""
+
+    rung: str
+    issuer: str
+    issuer_level: str
+    paper: str
+    issued_at: int
+    reply_due: int
+    replied_at: int
+    lifted_at: int
+
+
+class MergedCase(msgspec.Struct, frozen=True):
+    """A case merged into this one, with what this one inherits for statistics."""
+
+    case_id: str
+    opened_at: int
+    reporters: tuple[str, ...]
+
+
+class Climb(msgspec.Struct, frozen=True):
+    """超时升级: how far the lateness ladder of one clock has gone."""
+
+    purpose: str
+    holder: str
+    started_at: int  # of the clock
+    steps: int  # done so far
+
+
+class IncidentCase(msgspec.Struct, frozen=True, kw_only=True):
     """State of one incident in the case table."""
 
+    next_due: int = 0
     case_id: str
     case_number: str
     seq: int
@@ -35,3 +119,16 @@ class IncidentCase(msgspec.Struct, frozen=True):
     home_cluster: str
     ownership_epoch: int
     recent: bytes
+    clocks: tuple[Clock, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    upstream: Upstream | None = None
+    joint: Joint | None = None
+    suspended: Suspended | None = None
+    shelved: Shelved | None = None
+    supervised: tuple[Supervision, ...] = ()
+    response_level: int = 0
+    merged_into: str = ""
+    before: str = ""
+    merged: tuple[MergedCase, ...] = ()
+    reporters: tuple[str, ...] = ()
+    climbs: tuple[Climb, ...] = ()

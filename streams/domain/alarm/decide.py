@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import ids
+from schemas import calendar, ids
 from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.alarm_event.event import AlarmEvent
 from schemas.divisions import county_of, division, divisions, is_within
@@ -19,7 +19,7 @@ from schemas.state.alarm_case.event import AlarmCase
 from schemas.topics import ALARM_EVENTS
 from streams.domain.alarm.pages import desk_of, page, title_of
 from streams.domain.alarm.table import COMMANDS, PRESS, URGENCY, AlarmClass, Guard, State
-from streams.domain.commands import CALENDAR_VERSION, EVENT, answer, mark_of, remember, remembers
+from streams.domain.commands import EVENT, answer, envelope, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
 
 POLICY_VERSION = "2026.1"
@@ -136,7 +136,7 @@ def _blank(command: AlarmCommand) -> dict[str, Any]:
         "case_id": command.case_id,
         "paged_at": 0,
         "producer": command.producer,
-        "calendar_version": CALENDAR_VERSION,
+        "calendar_version": calendar.LATEST,
         "home_cluster": command.home_cluster,
         "ownership_epoch": 0,
     }
@@ -146,54 +146,15 @@ def _event(
     before: AlarmCase | None, after: AlarmCase, command: AlarmCommand, source: Source, now: int, event_type: str, rule: str, pages: int
 ) -> AlarmEvent:
     return AlarmEvent(
-        event_id=ids.derived_id(*source, EVENT, now),
-        case_id=after.case_id,
-        case_seq=after.seq,
-        type=event_type,
-        kind="alarm",
-        division=after.division,
-        level=after.level,
-        realm=command.realm,
-        actor_person=command.actor_person,
-        actor_org=command.actor_org,
-        actor_role=command.actor_role,
-        actor_level=command.actor_level,
-        occurred_at=command.occurred_at,
-        occurred_offset=command.occurred_offset,
-        received_at=command.received_at or now,
-        policy_version=after.policy_version,
-        calendar_version=after.calendar_version,
-        cause=command.cause,
-        src_topic=source.topic,
-        src_partition=source.partition,
-        src_offset=source.offset,
-        src_position=EVENT,
-        home_cluster=after.home_cluster,
-        ownership_epoch=after.ownership_epoch,
-        command_id=command.command_id,
-        case_number=after.case_number,
-        round=after.round,
+        **envelope("alarm", event_type, rule, before, after, command, source, EVENT, now),
         alarm_class=after.alarm_class,
         class_from=before.alarm_class if before and before.round == after.round else "",
-        county=after.county,
-        county_from=before.county if before else "",
-        state=after.state,
-        state_from=before.state if before else "",
-        holder=after.holder,
-        holder_level=after.holder_level,
         press_count=after.press_count,
         pages=pages,
         acknowledged_by=after.acknowledged_by,
         device=after.device,
         subject=after.subject,
-        producer=after.producer,
-        title=after.title,
-        reason=command.reason,
-        rule=rule,
         mended=command.mended,
-        cell=command.cell,
-        sealed_ref=command.sealed_ref,
-        opened_at=after.opened_at,
     )
 
 

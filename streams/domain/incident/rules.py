@@ -1,0 +1,162 @@
+"""What the policies say of one case, in the words of the core. A case keeps the version it was opened under."""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from schemas import clocks
+from schemas.calendar import calendar
+from schemas.clocks import Unit, Until
+from schemas.policies import Policies, policies
+from schemas.policy.rules import ClockRule, Hop, Ladder, Rung
+from schemas.policy.terms import Grantor, Level, Starts, Whom
+from schemas.state.incident_case.event import IncidentCase
+from streams.domain.clocks.working import add_working, end_of_calendar_day, end_of_working_day
+from streams.domain.incident.levels import is_above, levels_of, rank
+
+
+class Step(NamedTuple):
+    """One step of a lateness ladder for a holder of some level."""
+
+    share: int  # thousandths of the clock
+    tell: str  # desk, head and superior_desk joined by +
+    level: str  # of the superior desk, and of who supervises; "" none
+    rung: str  # of supervision; "" none
+
+
+class Book:
+    """One version of the policies with its rules of clocks by the reference that clocks keep."""
+
+    def __init__(self, version: str) -> None:
+        self.policies: Policies = policies(version)
+        every = [*self.policies.clocks, *(rung.reply for rung in self.policies.rungs.values())]
+        every += [hop.clock for report in self.policies.reports for hop in report.hops]
+        self.rules: dict[str, clocks.Rule] = {_reference(rule): _ours(rule) for rule in every}
+        self.rungs: tuple[str, ...] = tuple(self.policies.rungs)  # from the mildest up
+
+
+@cache
+def book(version: str) -> Book:
+    """UnknownPolicy for a version that this release does not know."""
+    return Book(version)
+
+
+def _reference(rule: ClockRule) -> str:
+    return f"{rule.origin.document}{rule.origin.pointer}"
+
+
+def _ours(rule: ClockRule) -> clocks.Rule:
+    return clocks.Rule(
+        purpose=rule.purpose.value,
+        policy=_reference(rule),
+        source=rule.origin.source,
+        unit=clocks.Unit(rule.unit.value),
+        budget=rule.budget,
+        until=clocks.Until(rule.until.value),
+        warning=rule.warning,
+        overdue=rule.overdue,
+        backdating_ms=rule.backdating_ms,
+        extension=rule.extension.budget if rule.extension and rule.extension.unit is rule.unit else 0,
+        pausable=rule.pausable,
+    )
+
+
+class Limit(NamedTuple):
+    """A rule and the moment that starts it."""
+
+    rule: clocks.Rule
+    starts: Starts
+
+
+@lru_cache(maxsize=8192)
+def limit(version: str, purpose: str, incident_type: str, grade: int) -> Limit | None:
+    """None: the policies set no such limit."""
+    found = book(version).policies.clock(purpose, incident_type, grade)
+    return Limit(book(version).rules[_reference(found)], found.starts) if found else None
+
+
+def rule_of(version: str, reference: str) -> clocks.Rule:
+    """The rule that a clock runs by."""
+    return book(version).rules[reference]
+
+
+def hop_of(state: IncidentCase, level: str) -> tuple[Hop, Limit] | None:
+    """What a level owes to the one above for this grade; None where the report ends, or leaves the platform."""
+    report = book(state.policy_version).policies.report_up(state.grade, state.incident_type)
+    hop = report.hop_from(level) if report else None
+    if hop is None or hop.to is Level.STATE:
+        return None
+    return hop, Limit(book(state.policy_version).rules[_reference(hop.clock)], hop.clock.starts)
+
+
+# --- 中止 ---------------------------------------------------------------------------------------------------------------
+
+
+def longest_suspension(state: IncidentCase, code: str, now: int) -> int:
+    """The latest end of a suspension on this ground that begins now, UTC milliseconds; 0: it is no ground."""
+    found = book(state.policy_version).policies.suspension(code)
+    if found is None:
+        return 0
+    cal = calendar(state.calendar_version)
+    if found.unit is Unit.MS:
+        return now + found.longest
+    if found.unit is Unit.WORKING_MS:
+        return add_working(cal, now, found.longest)
+    end = end_of_working_day if found.unit is Unit.WORKING_DAY else end_of_calendar_day
+    return end(cal, now, found.longest, Until.MIDNIGHT)
+
+
+def needs_superior(state: IncidentCase, code: str) -> bool:
+    found = book(state.policy_version).policies.suspension(code)
+    return found is not None and found.approver is Grantor.SUPERIOR
+
+
+# --- 督办 ---------------------------------------------------------------------------------------------------------------
+
+
+def rungs(state: IncidentCase) -> tuple[str, ...]:
+    """Codes from the mildest up."""
+    return book(state.policy_version).rungs
+
+
+def rung_of(state: IncidentCase, code: str) -> Rung | None:
+    return book(state.policy_version).policies.rung(code)
+
+
+def reply_limit(state: IncidentCase, code: str) -> clocks.Rule:
+    """How long the answer to a rung may take. KeyError for a code that is none."""
+    return book(state.policy_version).rules[_reference(book(state.policy_version).policies.rungs[code].reply)]
+
+
+# --- 超时升级 -----------------------------------------------------------------------------------------------------------
+
+
+def steps(state: IncidentCase, purpose: str, level: str) -> tuple[Step, ...]:
+    """The lateness ladder of a clock whose holder works at `level`, ascending; steps that would do nothing are left out."""
+    return _steps(state.policy_version, purpose, state.incident_type, state.grade, level, levels_of(state.division))
+
+
+@lru_cache(maxsize=8192)
+def _steps(version: str, purpose: str, incident_type: str, grade: int, level: str, present: tuple[str, ...]) -> tuple[Step, ...]:
+    ladder = book(version).policies.ladder(purpose, incident_type, grade)
+    if ladder is None:
+        return ()
+    above = [one for one in present if is_above(one, level) and rank(one) <= rank(ladder.highest)]
+    found = [_step(step.at, step.tell, step.supervise, above[:1]) for step in ladder.steps]
+    found += _climbs(ladder, above[1:])
+    return tuple(step for step in found if step.tell or step.rung)
+
+
+def _climbs(ladder: Ladder, above: list[str]) -> list[Step]:
+    """Each so many thousandths after the last step it is taken again, one level higher."""
+    if not ladder.climb_every:
+        return []
+    last = ladder.steps[-1]
+    return [_step(last.at + ladder.climb_every * n, last.tell, last.supervise, [level]) for n, level in enumerate(above, 1)]
+
+
+def _step(share: int, tell: tuple[Whom, ...], rung: str, above: list[str]) -> Step:
+    """`above`: the level of the superior desk, empty when the ladder does not go so high."""
+    told = "+".join(whom.value for whom in tell if above or whom is not Whom.SUPERIOR_DESK)
+    return Step(share, told, above[0] if above else "", rung if above else "")

@@ -1,0 +1,89 @@
+"""What a case waits for by itself: marks of its clocks, steps of their ladders, the end of a suspension, the review of a shelf."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.calendar import calendar
+from schemas.clocks import Mark
+from schemas.state.clock import Clock
+from schemas.state.incident_case.event import IncidentCase
+from streams.domain.clocks.clock import marks
+from streams.domain.clocks.running import is_paused, moment
+from streams.domain.incident import rules
+from streams.domain.incident.rules import Step
+from streams.domain.incident.table import ENDED_TEXTS
+
+MARK, STEP, RESUME, REVIEW = range(4)  # in this order at one moment
+
+
+class Wanted(NamedTuple):
+    """They sort by time, then as they are to be done."""
+
+    at: int  # UTC milliseconds
+    kind: int
+    clock: int = -1  # index of the clock
+    mark: int = 0
+
+
+def wanted(state: IncidentCase) -> list[Wanted]:
+    """Everything that is still to come by itself; nothing for an ended or mirrored case."""
+    if state.mirrored or state.state in ENDED_TEXTS:
+        return []
+    found = []
+    for index, clock in enumerate(state.clocks):
+        if clock.stopped_at or is_paused(clock):
+            continue
+        rule = rules.rule_of(state.policy_version, clock.policy)
+        cal = calendar(clock.calendar)
+        found += [Wanted(due.at, MARK, index, due.mark) for due in marks(clock, rule, cal)]
+        step = next_step(state, clock)
+        if step is not None:
+            found.append(Wanted(moment(clock, cal, step.share), STEP, index))
+    if state.suspended:
+        found.append(Wanted(state.suspended.until, RESUME))
+    if state.shelved:
+        found.append(Wanted(state.shelved.review_at, REVIEW))
+    return found
+
+
+def next_due(state: IncidentCase) -> int:
+    """When the case wants to be woken, UTC milliseconds; 0: never."""
+    if state.mirrored or state.state in ENDED_TEXTS:
+        return 0
+    earliest = [at for clock in state.clocks if (at := _earliest(state, clock))]
+    if state.suspended:
+        earliest.append(state.suspended.until)
+    if state.shelved:
+        earliest.append(state.shelved.review_at)
+    return min(earliest, default=0)
+
+
+def next_step(state: IncidentCase, clock: Clock) -> Step | None:
+    """The next step of the clock's ladder; None when there is none, or no more."""
+    ladder = rules.steps(state, clock.purpose, clock.level)
+    done = climbed(state, clock)
+    return ladder[done] if done < len(ladder) else None
+
+
+def climbed(state: IncidentCase, clock: Clock) -> int:
+    """Steps of its ladder that are done."""
+    for climb in state.climbs:
+        if (climb.purpose, climb.holder, climb.started_at) == (clock.purpose, clock.holder, clock.started_at):
+            return climb.steps
+    return 0
+
+
+def _earliest(state: IncidentCase, clock: Clock) -> int:
+    """0: nothing. A clock of which nothing was told waits for its warning, whatever else comes later: one sum instead of four."""
+    if clock.stopped_at or is_paused(clock):
+        return 0
+    rule = rules.rule_of(state.policy_version, clock.policy)
+    cal = calendar(clock.calendar)
+    step = next_step(state, clock)
+    if rule.warning and not clock.told & Mark.WARNING and (step is None or step.share >= rule.warning):
+        return moment(clock, cal, rule.warning)
+    coming = [due.at for due in marks(clock, rule, cal)]
+    if step is not None:
+        coming.append(moment(clock, cal, step.share))
+    return min(coming, default=0)
