@@ -54,3 +54,6 @@ class IncidentCommand(msgspec.Struct, frozen=True):
     response_level: int = 0
     linked: tuple[str, ...] = ()
     linked_at: int = 0
+    policy_version: str = ""
+    due_at: int = 0
+    stage: str = ""

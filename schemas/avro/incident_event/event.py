@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from schemas.state.clock import Clock
+
 
 class IncidentEvent(msgspec.Struct, frozen=True):
     """What happened to a case. Exactly one for each applied command; enough of before and after to compute every
@@ -83,3 +85,8 @@ class IncidentEvent(msgspec.Struct, frozen=True):
     tell: str = ""
     tell_level: str = ""
     held_ms: int = 0
+    clocks: tuple[Clock, ...] = ()
+    step: int = 0
+    ack_by: int = 0
+    stage: str = ""
+    source_due_at: int = 0

@@ -88,6 +88,43 @@ class Climb(msgspec.Struct, frozen=True):
     steps: int  # done so far
 
 
+class Awaiting(msgspec.Struct, frozen=True):
+    """A step of a lateness ladder that told somebody and was not acknowledged yet."""
+
+    purpose: str
+    holder: str
+    started_at: int  # of the clock
+    level: str  # who was told
+    until: int  # then it is told again, or climbs
+    told: int  # times so far
+
+
+class Contest(msgspec.Struct, frozen=True):
+    """异议: an organisation disputes a breach; a level above rules. Both figures are kept."""
+
+    purpose: str
+    holder: str
+    started_at: int  # of the clock
+    by: str
+    reason: str
+    since: int
+    ruled_at: int  # 0: not ruled yet
+    ruled_by: str
+    upheld: bool  # the breach stands
+
+
+class Filed(msgspec.Struct, frozen=True):
+    """A file of the report-up: 首报, 续报, 核报 or 终报, each drafted by one person and signed off by another."""
+
+    stage: str  # first, next, check or final
+    level: str  # to which level
+    paper: str
+    drafter: str
+    drafted_at: int
+    signer: str
+    signed_at: int  # 0: not signed yet
+
+
 class IncidentCase(msgspec.Struct, frozen=True, kw_only=True):
     """State of one incident in the case table."""
 
@@ -132,3 +169,7 @@ class IncidentCase(msgspec.Struct, frozen=True, kw_only=True):
     merged: tuple[MergedCase, ...] = ()
     reporters: tuple[str, ...] = ()
     climbs: tuple[Climb, ...] = ()
+    awaiting: tuple[Awaiting, ...] = ()
+    contests: tuple[Contest, ...] = ()
+    filed: tuple[Filed, ...] = ()
+    source_due_at: int = 0
