@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -26,6 +26,7 @@ from streams.engine.table import StateTable, apply, forget_shipped
 from streams.engine.value import Part
 
 log = get_logger(__name__)
+AGAIN_SECONDS = 0.1
 
 
 class BulkRecovery(Recovery):
@@ -68,23 +69,29 @@ class BulkRecovery(Recovery):
                 self._set_recovery_started()
                 table: StateTable | None = self.app.state_table  # type: ignore[attr-defined]
                 if table is not None:
-                    await self._wait(self._restore(table, {tp.partition for tp in self._assigned}))
-                await self._wait(self.on_recovery_completed(self._generation_id))
+                    await self._through(lambda: self._restore(table, {tp.partition for tp in self._assigned}))
+                await self._through(lambda: self.on_recovery_completed(self._generation_id))
             except (RebalanceAgain, IllegalStateError) as error:
                 log.warning("recovery begins again: %r", error)
                 continue
             except ServiceStopped:
                 break
-            except asyncio.CancelledError:
-                if self.should_stop or _is_cancelled():
-                    raise
-                log.warning("recovery begins again: the client cancelled a call of its own")  # a connection closed under it
-                self.signal_recovery_start.set()
-                continue
             except Exception as error:
                 log.exception("recovery failed")
                 die(Exit.RECOVERY_FAILED, repr(error).replace('"', "'"))
             self.moved_at = 0.0
+
+    async def _through(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Takes the step, again when the client cancelled a call of its own under it: a connection closed. `moved_at` stays, so that the
+        watchdog's patience runs out if this never ends."""
+        while True:
+            try:
+                return await self._wait(step())
+            except asyncio.CancelledError:
+                if self.should_stop or _is_cancelled():
+                    raise
+                log.warning("a step of the recovery begins again: the client cancelled a call of its own")
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         await super().on_recovery_completed(generation_id)
