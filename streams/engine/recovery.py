@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -69,8 +70,8 @@ class BulkRecovery(Recovery):
                 self._set_recovery_started()
                 table: StateTable | None = self.app.state_table  # type: ignore[attr-defined]
                 if table is not None:
-                    await self._through(lambda: self._restore(table, {tp.partition for tp in self._assigned}))
-                await self._through(lambda: self.on_recovery_completed(self._generation_id))
+                    await self._through(partial(self._restore, table, {tp.partition for tp in self._assigned}))
+                await self._through(partial(self.on_recovery_completed, self._generation_id))
             except (RebalanceAgain, IllegalStateError) as error:
                 log.warning("recovery begins again: %r", error)
                 continue
