@@ -18,24 +18,12 @@ from schemas import registry
 from schemas.codec import codec
 from schemas.errors import InvalidPayload
 from schemas.headers import COPIED, SRC
+from services.audit.digest import Digest
 from services.audit.kinds import Kind
 from services.audit.report import Report
 
 SHIFT = 8  # bits for the position of an effect within its source record
 Values = tuple[Any, ...]
-
-
-class Digest:
-    """Hash of some fields of a record: first eight bytes of MD5 over their texts, by name, joined with U+001F; the engine does the same."""
-
-    def __init__(self, struct: Any, columns: Sequence[str]) -> None:
-        self.columns = tuple(sorted(columns))
-        self._get = attrgetter(*self.columns)
-        self._text = "\x1f".join("%s" if struct.__annotations__[name] in ("str", str) else "%d" for name in self.columns)
-
-    def __call__(self, record: Any) -> int:
-        text = self._text % self._get(record)
-        return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "little")
 
 
 def bucket_of(case_id: str) -> int:

@@ -11,7 +11,8 @@ import httpx
 
 from schemas import registry
 from schemas.realms import Realm
-from services.audit.fold import Digest, Fold, Rows, bucket_of
+from services.audit.digest import Digest
+from services.audit.fold import Fold, Rows, bucket_of
 from services.audit.kafka import Ends
 from services.audit.report import CannotLook, Report
 

@@ -1,12 +1,13 @@
 """What the auditor asks: sums of row hashes by bucket of cases, the rows of a bucket, and the totals of a rollup.
 
 A row's hash is the first eight bytes of MD5 over the texts of its columns that are fields of the stream's records, by name, joined with
-U+001F: times as milliseconds, booleans as 0 and 1. A bucket is the first byte of MD5 over the case id.
+U+001F: times as milliseconds, booleans as 0 and 1, arrays and records as `services/audit/digest.py` says. A bucket is the first byte of MD5
+over the case id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from schemas.realms import Realm
 from services.sink.streams import Stream
 from services.warehouse.backend import DATABASE, Handle
 
+BETWEEN_COLUMNS = 31  # each array and record within takes the next one
 BUCKET = "reinterpretAsUInt8(substring(MD5(case_id), 1, 1))"
 
 
@@ -38,7 +40,7 @@ class Asked:
         fields = registry.struct(stream.type).__struct_fields__
         chosen = {row["name"]: row["type"] for row in found if row["name"] in fields}
         texts = [_text(name, kind) for name, kind in chosen.items()]
-        text = texts[0] if len(texts) == 1 else f"concat({', char(31), '.join(texts)})"
+        text = texts[0] if len(texts) == 1 else f"concat({f', char({BETWEEN_COLUMNS}), '.join(texts)})"
         where = "realm = {realm:String}"
         if upto is not None:
             inside = [f"(_part = {partition:d} AND _off < {offset:d})" for partition, offset in sorted(upto.items())]
@@ -48,12 +50,31 @@ class Asked:
         return cls(table, tuple(chosen), f"reinterpretAsUInt64(substring(MD5({text}), 1, 8))", source, where)
 
 
-def _text(name: str, kind: str) -> str:
+def _text(value: str, kind: str, above: int = BETWEEN_COLUMNS) -> str:
+    """How a value of this type of the engine is written. `above`: the character that joins it to its neighbours."""
+    outer, _, inner = kind.partition("(")
+    if outer == "Array":
+        item, text = f"x{above}", _text(f"x{above}", inner[:-1], above - 1)
+        return f"arrayStringConcat(arrayMap({item} -> {text}, {value}), char({above - 1}))"
+    if outer == "Tuple":
+        texts = [_text(f"tupleElement({value}, '{name}')", of, above - 1) for name, of in sorted(_elements(inner[:-1]))]
+        return f"concat({f', char({above - 1}), '.join(texts)})"
     if "DateTime64" in kind:
-        return f"toString(toUnixTimestamp64Milli({name}))"
+        return f"toString(toUnixTimestamp64Milli({value}))"
     if kind == "Bool":
-        return f"toString(toUInt8({name}))"
-    return name if kind == "String" else f"toString({name})"
+        return f"toString(toUInt8({value}))"
+    return value if kind == "String" else f"toString({value})"
+
+
+def _elements(listed: str) -> Iterator[tuple[str, str]]:
+    """Name and type of each element of a tuple, as the engine lists them."""
+    depth = begin = 0
+    for at, sign in enumerate(f"{listed},"):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and not depth:
+            name, _, kind = listed[begin:at].strip().partition(" ")
+            yield name.strip("`"), kind
+            begin = at + 1
 
 
 def sums(handle: Handle, realm: Realm, asked: Asked) -> dict[str, Any]:
