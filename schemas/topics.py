@@ -58,11 +58,15 @@ class Topic:
 
 
 INTAKE = Topic("intake", "any", ("incident_report",), ("departments",), ("relay",), 30, per_department=True)
-INCIDENT_COMMANDS = Topic("incident.commands", "case_id", ("incident_command",), ("gateway", "relay", "case"), ("case",), 30)
+INCIDENT_COMMANDS = Topic("incident.commands", "case_id", ("incident_command",), ("gateway", "relay", "case", "notifier"), ("case",), 30)
 INCIDENT_EVENTS = Topic("incident.events", "case_id", ("incident_event",), ("case",), ("analytics", "sink"), -1)
 ALARM_COMMANDS = Topic("alarm.commands", "case_id", ("alarm_command",), ("gateway",), ("alarm",), 30)
 ALARM_EVENTS = Topic("alarm.events", "case_id", ("alarm_event",), ("alarm",), ("sink",), -1)
-NOTIFICATIONS = Topic("notifications", "case_id", ("notification",), ("alarm",), ("sink",), 30)
+NOTIFICATIONS = Topic("notifications", "case_id", ("notification",), ("alarm", "case"), ("sink", "notifier"), 30)
+PAGES = Topic("pages", "case_id", ("page",), ("notifier",), ("sink", "notifier"), 30)
+DUTY_EVENTS = Topic(
+    "duty.events", "desk or person", ("duty_event",), ("notifier",), ("sink", "notifier"), 30, exactness=Exactness.AT_LEAST_ONCE
+)
 OUTCOMES = Topic("outcomes", "case_id", ("outcome",), ("case", "alarm"), ("sink",), 30)
 LIVE_DELTAS = Topic("live.deltas", "case_id", ("live_delta",), ("analytics",), ("sink", "dashboard"), 7)
 SEALED = Topic("incident.sealed", "case_id", ("sealed",), ("gateway",), ("sink",), -1)
@@ -77,8 +81,8 @@ ANALYTICS_TABLE = Topic(
 )
 
 TOPICS: tuple[Topic, ...] = (
-    INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, ALARM_COMMANDS, ALARM_EVENTS, NOTIFICATIONS, OUTCOMES, LIVE_DELTAS, SEALED, DEAD_LETTERS,
-    AUDIT, CASE_TABLE, ALARM_TABLE, ANALYTICS_TABLE,
+    INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, ALARM_COMMANDS, ALARM_EVENTS, NOTIFICATIONS, PAGES, DUTY_EVENTS, OUTCOMES, LIVE_DELTAS,
+    SEALED, DEAD_LETTERS, AUDIT, CASE_TABLE, ALARM_TABLE, ANALYTICS_TABLE,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""notification: see v1.avsc for the meaning of each field."""
+"""notification: see v2.avsc for the meaning of each field."""
 
 from __future__ import annotations
 
@@ -37,3 +37,7 @@ class Notification(msgspec.Struct, frozen=True):
     src_partition: int
     src_offset: int
     src_position: int
+    clock: str = ""
+    clock_holder: str = ""
+    clock_due_at: int = 0
+    ack_by: int = 0
