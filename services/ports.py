@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
+from schemas.people.records import Channel
 from schemas.principals import Principal
+from streams.domain.people.roster import Stretch
 
 Header = tuple[str, bytes]
 
@@ -77,3 +79,27 @@ class KeyVault(Protocol):
 
     def fingerprint(self, data: bytes) -> str:
         """Keyed hash: says nothing about `data` to who lacks the vault."""
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A person to be told, and how."""
+
+    person: str  # user id
+    name: str
+    channels: tuple[Channel, ...]
+
+
+class Directory(Protocol):
+    """Who is on duty and who answers for a desk (`<division>-desk`), as known at this moment. Times are UTC milliseconds."""
+
+    def desks(self) -> Collection[str]:
+        """Every desk that has a roster."""
+
+    def on_duty(self, desk: str, at: int) -> tuple[Contact, ...]:
+        """Empty: nobody, or no roster."""
+
+    def head(self, desk: str, at: int) -> tuple[Contact, ...]:
+        """Who holds a post of role head at the desk. Empty: nobody."""
+
+    def gaps(self, desk: str, since: int, until: int) -> tuple[Stretch, ...]:
+        """Stretches of [since, until) with nobody on duty, in order; all of it for a desk without a roster."""

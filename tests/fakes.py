@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 from services.adapters.murmur import partition_of
-from services.ports import Acked, Fate, OnAcked, Record, Unavailable
+from services.ports import Acked, Contact, Fate, OnAcked, Record, Unavailable
+from streams.domain.people.roster import Stretch
 
 
 class FakeProducer:
@@ -52,3 +53,24 @@ class FakeProducer:
         except OSError as error:
             return [Unavailable(str(error))] * len(records)
         return list(acked)
+
+
+class FakeDirectory:
+    """Fulfils ports.Directory: the same persons at every time, till a test says otherwise."""
+
+    def __init__(self, duty: Mapping[str, Sequence[Contact]] = {}, heads: Mapping[str, Sequence[Contact]] = {}) -> None:
+        """By desk. A desk with an empty list has a roster and nobody on duty."""
+        self.duty = dict(duty)
+        self.heads = dict(heads)
+
+    def desks(self) -> Collection[str]:
+        return self.duty.keys()
+
+    def on_duty(self, desk: str, at: int) -> tuple[Contact, ...]:
+        return tuple(self.duty.get(desk, ()))
+
+    def head(self, desk: str, at: int) -> tuple[Contact, ...]:
+        return tuple(self.heads.get(desk, ()))
+
+    def gaps(self, desk: str, since: int, until: int) -> tuple[Stretch, ...]:
+        return () if self.duty.get(desk) else (Stretch(since, until),)
