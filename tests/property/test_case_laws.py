@@ -20,6 +20,7 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
+from schemas.state.clock import Clock
 from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_COMMANDS
 from streams.agents.case import CaseProcessor
@@ -216,8 +217,25 @@ def test_the_last_event_says_how_the_case_stands(log: list[Step]) -> None:
     shared = set(IncidentCase.__struct_fields__) & set(IncidentEvent.__struct_fields__)
     assert {"merged_into", "response_level", "holder", "round"} <= shared
     assert (event.case_seq, event.wakes_at) == (state.seq, state.next_due)
-    for name in shared:
+    assert set(event.clocks) <= set(state.clocks)
+    for name in shared - {"clocks"}:  # only those that it changed: the law below
         assert getattr(event, name) == getattr(state, name), name
+
+
+@settings(max_examples=80, deadline=None)
+@given(logs(), st.lists(st.integers(0, 400 * DAY), max_size=5))
+def test_the_last_versions_of_the_clocks_that_events_carry_are_the_cases_clocks_at_every_point(log: list[Step], times: list[int]) -> None:
+    held: dict[tuple[str, str, int], Clock] = {}
+    state = None
+    for offset, (asked, at) in enumerate(wakes(log, times)):
+        decision = decide(state, asked, Source("incident.commands", 0, offset), at)
+        state = decision.state
+        for emit in decision.emits:
+            if isinstance(emit.record, IncidentEvent):
+                new = {(clock.purpose, clock.holder, clock.started_at): clock for clock in emit.record.clocks}
+                assert all(held.get(key) != clock for key, clock in new.items()), "only what changed"
+                held |= new
+        assert tuple(held.values()) == (state.clocks if state else ())
 
 
 @settings(max_examples=50, deadline=None)

@@ -20,6 +20,7 @@ from services.audit.table import StateCheck, Table
 from streams.engine.value import pack
 from tests import numbered
 from tests.audits import state_of
+from tests.contract.test_row_hashes import clock
 
 ALLOWED = {*sys.stdlib_module_names, "schemas", "aiokafka", "httpx"}
 
@@ -137,6 +138,16 @@ def test_missing_changed_and_unreadable_states_are_told_apart() -> None:
     assert check()[1].counts == {"table.missing": 1}
     assert check(stored(4, holder="x"))[1].counts == {"table.differs": 1}
     assert check(value(b"case-live-0-0", pack(4, 0, b"junk", b"")))[1].counts == {"table.unreadable": 1}
+
+
+def test_a_clock_that_an_event_tells_otherwise_than_the_state_has_it_is_seen() -> None:
+    told, other = clock("total"), clock("total", retracted=True)
+    for held, expected in (((clock("sign"), told), {}), ((clock("sign"), other), {"table.differs": 1}), ((), {"table.differs": 1})):
+        fold, report = Log().put_all(0, 1, 2, 3).put(numbered.event(4, 0, clocks=(told,))).fold()
+        table = Table()
+        table.take(0, [stored(4, clocks=held)])
+        StateCheck(fold, report).compare(table)
+        assert report.counts == expected
 
 
 def test_a_state_ahead_is_judged_by_the_event_that_comes_later() -> None:

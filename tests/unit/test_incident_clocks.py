@@ -278,3 +278,13 @@ def test_a_mistake_is_set_right_and_a_wrong_press_is_undone() -> None:
     assert (desk.case.county, desk.case.holder, desk.case.title) == ("440304", "440304-desk", "供水井盖异常 · 深圳市福田区")
     assert desk.do("void", "23 09:06") == "applied"
     assert (desk.case.state, desk.events[-1].type) == ("withdrawn", "incident.voided")
+
+
+def test_a_clock_begun_again_in_the_same_moment_is_the_same_clock() -> None:
+    desk = Desk("S01", "23 09:00")
+    desk.do("accept", "23 09:30")
+    desk.do("triage", "23 10:00", grade=4)
+    for name in ("assign", "object", "assign"):
+        assert desk.do(name, "23 10:30", org="water") == "applied"
+    (sign,) = [clock for clock in desk.case.clocks if clock.purpose == "sign"]
+    assert (sign.stopped_at, sign.epoch, desk.events[-1].clocks) == (0, 2, (sign,))

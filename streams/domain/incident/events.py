@@ -39,6 +39,7 @@ class Saying:
             reassignments=after.reassignments,
             reopens=after.reopens,
             mirrored=after.mirrored,
+            clocks=changed_clocks(before, after),
             **_standing(before, after),
             **more,
         )
@@ -59,6 +60,15 @@ def about(clock: Clock) -> dict[str, Any]:
         "clock": clock.purpose, "clock_holder": clock.holder, "clock_due_at": clock.due_at,
         "clock_breached_at": 0 if clock.retracted else clock.breached_at,
     }  # fmt: skip
+
+
+def changed_clocks(before: IncidentCase | None, after: IncidentCase) -> tuple[Clock, ...]:
+    """The clocks that were started or changed, as they are now. No clock of a case moves to another place among its clocks."""
+    old, new = before.clocks if before else (), after.clocks
+    if old is new:
+        return ()
+    kept = len(old)
+    return tuple(clock for at, clock in enumerate(new) if at >= kept or (clock is not old[at] and clock != old[at]))
 
 
 def _standing(before: IncidentCase | None, after: IncidentCase) -> dict[str, Any]:

@@ -69,7 +69,9 @@ def _moved(before: IncidentCase | None, after: IncidentCase, command: IncidentCo
         starts = OF_STATE.get(State(after.state), ())
     if stops:
         held = [_stopped(after, one, command.occurred_at, now) if one.purpose in stops else one for one in held]
-    held += [fresh for purpose in starts if (fresh := _started(after, purpose, command, now))]
+    for purpose in starts:
+        fresh = _started(after, purpose, command, now)
+        held = _with(held, fresh) if fresh else held
     special = SPECIAL.get(name)
     if special:
         changes = special(before or after, after, command, now, held)
@@ -98,6 +100,17 @@ def _begun(state: IncidentCase, rule: Rule, at: int, holder: str, level: str, no
     fresh = start(rule, calendar(state.calendar_version), at, holder, level, state.round)
     lying = _lying(state)
     return pause(fresh, rule, lying[0], now, lying[1]) if lying and rule.pausable else fresh
+
+
+def _with(held: Clocks, fresh: Clock) -> Clocks:
+    """With a clock set going. One of the same purpose, holder and start is the same clock under another rule, and goes on in its place: a
+    clock is known by these three."""
+    key = (fresh.purpose, fresh.holder, fresh.started_at)
+    for at, old in enumerate(held):
+        if (old.purpose, old.holder, old.started_at) == key:
+            again = replace(fresh, epoch=old.epoch + 1, breached_at=old.breached_at, retracted=old.breached_at > 0)
+            return [*held[:at], again, *held[at + 1 :]]
+    return [*held, fresh]
 
 
 def _lying(state: IncidentCase) -> tuple[str, str] | None:
@@ -138,7 +151,7 @@ def _regraded(_before: IncidentCase, after: IncidentCase, command: IncidentComma
     elif not any(clock.policy == owed[1].rule.policy for clock in running):
         changed = [_stopped(after, clock, now, now) if clock in running else clock for clock in changed]
         at = _stamp(owed[1].starts, after, command, now)
-        changed.append(_begun(after, owed[1].rule, at, after.holder, after.holder_level, now))
+        changed = _with(changed, _begun(after, owed[1].rule, at, after.holder, after.holder_level, now))
     return {"clocks": tuple(changed)}
 
 
@@ -161,13 +174,13 @@ def _offered(_before: IncidentCase, after: IncidentCase, _command: IncidentComma
     level = after.upstream.level
     desk = desk_of(after.division, level)
     found = rules.limit(after.policy_version, REPLY, after.incident_type, after.grade)
-    fresh = [_begun(after, found.rule, now, desk, level, now)] if found else []
     done = [clock.purpose == REPORT_UP and not clock.stopped_at and rank(clock.level) < rank(level) for clock in held]
     changed = [_stopped(after, clock, now, now) if ended else clock for clock, ended in zip(held, done, strict=True)]
+    changed = _with(changed, _begun(after, found.rule, now, desk, level, now)) if found else changed
     owed = rules.hop_of(after, level)
     if any(done) and owed and is_above(owed[0].to, level):
-        fresh.append(_begun(after, owed[1].rule, now, desk, level, now))
-    return {"clocks": (*changed, *fresh)}
+        changed = _with(changed, _begun(after, owed[1].rule, now, desk, level, now))
+    return {"clocks": tuple(changed)}
 
 
 def _answered(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
@@ -206,7 +219,7 @@ def _supervised(_before: IncidentCase, after: IncidentCase, _command: IncidentCo
     """The last paper gets its reply clock."""
     *others, paper = after.supervised
     reply = _begun(after, rules.reply_limit(after, paper.rung), paper.issued_at, after.holder, after.holder_level, now)
-    return {"clocks": (*held, reply), "supervised": (*others, replace(paper, reply_due=reply.due_at))}
+    return {"clocks": tuple(_with(held, reply)), "supervised": (*others, replace(paper, reply_due=reply.due_at))}
 
 
 def _replied(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
