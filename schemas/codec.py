@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct as binary
 from collections.abc import Callable
+from functools import cache
 from types import UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
@@ -98,6 +99,7 @@ def _struct(cls: type[msgspec.Struct]) -> Turn:
     return made
 
 
+@cache
 def codec(cls: type[T]) -> Codec[T]:
-    """The codec of a struct class, found by its module (schemas.avro.<name>.event)."""
+    """The codec of a struct class, found by its module (schemas.avro.<name>.event). One for each: it takes milliseconds to make."""
     return Codec(cls, cls.__module__.split(".")[-2])

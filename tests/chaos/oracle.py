@@ -8,7 +8,8 @@ ask again and again. It never compares a target with itself.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from services.warehouse.accounts import rollup_mismatches
 from services.warehouse.backend import Warehouse
 from streams.domain.core import Source
 from streams.domain.incident.decide import decide
+from streams.domain.incident.table import WAKE
 from streams.engine.source import Src, src_of
 from streams.engine.value import unpack, version_of
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 COMMANDS, EVENTS, OUTCOMES, DELTAS, CHANGELOG = "incident.commands", "incident.events", "outcomes", "live.deltas", "case-table-changelog"
 LETTERS = "dead.letters"
+TOLD = frozenset({"incident.clock_warning", "incident.clock_due", "incident.clock_overdue"})
+PATIENCE_MS = 10_000  # for which a timer may be due before it counts as missing: it must be woken, decided and read
 Place = tuple[int, int]  # partition and offset
 
 
@@ -89,11 +93,15 @@ class Verdict:
     wrong_rollups: int = 0
     audit_differences: int = 0  # what the independent auditor found
     too_big: int = 0  # processes above the bound of their memory
+    timers_missing: int = 0  # due for longer than PATIENCE_MS, and nothing told of it
+    timers_doubled: int = 0
+    timers_early: int = 0  # told before its time by the broker's clock
+    timers: int = 0  # told
     repeats: int = 0
 
     @property
     def broken(self) -> dict[str, int]:
-        return {name: count for name, count in vars(self).items() if count and name not in ("acknowledged", "repeats")}
+        return {name: count for name, count in vars(self).items() if count and name not in ("acknowledged", "repeats", "timers")}
 
     def by_invariant(self, deltas: bool, tables: bool) -> dict[str, int]:
         """For the account; only what was looked at."""
@@ -106,6 +114,9 @@ class Verdict:
             "I8": self.early_commits,
             "I10": self.too_big,
         }
+        timers = self.timers_missing + self.timers_doubled + self.timers_early
+        if self.timers or timers:
+            found["I5"] = timers
         if deltas or tables:
             found["I1"] += self.missing_deltas + self.unexpected_deltas
         if tables:
@@ -142,6 +153,8 @@ class Oracle:
         self._answered: dict[int, dict[int, int]] = defaultdict(dict)  # partition -> command offset -> offset of its outcome
         self._table: dict[bytes, bytes] = {}
         self._facts: dict[str, dict[int, Stored]] = {name: defaultdict(Stored) for name in (EVENTS, OUTCOMES, DELTAS)}
+        self._told: Counter[tuple[str, str, str, str, int]] = Counter()  # marks of clocks
+        self.lateness: list[int] = []  # of each timer told, ms by the broker's clock
         self._commands: set[Place] = set()
         self._poison: dict[Place, bytes] = {}  # unreadable commands that wait for their dead letter
 
@@ -158,6 +171,8 @@ class Oracle:
             verdict.gaps += event.case_seq != (before.case_seq + 1 if before else 1)
             self._last[event.case_id] = event
             self._due.add(event.event_id)
+            self._note_timer(event, record.timestamp)
+        self._judge_timers(verdict)
         self._judge_letters(verdict)
         self._judge_states(verdict)
         if deltas:
@@ -206,11 +221,14 @@ class Oracle:
                 self._wanted[OUTCOMES, record.partition, record.offset].add(("dead", record.offset))
                 continue
             decision = decide(self._states.get(one.case_id), one, Source(record.topic, record.partition, record.offset), record.timestamp)
+            if one.name == WAKE:
+                self._answered[record.partition][record.offset] = -1  # it has no answer to wait for
             if decision.state:
                 self._states[one.case_id] = decision.state
             for emit in decision.emits:
-                topic = OUTCOMES if isinstance(emit.record, Outcome) else EVENTS
-                self._wanted[topic, record.partition, record.offset].add(_facts(emit.record, self._versions))
+                if emit.topic.name not in (OUTCOMES, EVENTS):
+                    continue
+                self._wanted[emit.topic.name, record.partition, record.offset].add(_facts(emit.record, self._versions))
 
     def _compare(self, topic: str, kind: Any, verdict: Verdict, name: str) -> list[tuple[Src, ConsumerRecord]]:
         """Kept records of a topic, each one crossed off what was wanted."""
@@ -232,6 +250,23 @@ class Oracle:
         setattr(verdict, f"unexpected_{name}", unexpected)
         setattr(verdict, f"missing_{name}", sum(len(left) for (where, _, _), left in self._wanted.items() if where == topic))
         return kept
+
+    def open_timers(self, at: int) -> int:
+        """Cases that want to be woken by then (UTC milliseconds), after all commands that the topic holds now."""
+        self._fold(self._new(COMMANDS))
+        return sum(0 < state.next_due <= at for state in self._states.values())
+
+    def _note_timer(self, event: IncidentEvent, told_at: int) -> None:
+        if event.type in TOLD:
+            self._told[event.case_id, event.type, event.clock, event.clock_holder, event.clock_due_at] += 1
+            self.lateness.append(told_at - event.occurred_at)
+
+    def _judge_timers(self, verdict: Verdict) -> None:
+        late = time.time() * 1000 - PATIENCE_MS
+        verdict.timers = sum(self._told.values())
+        verdict.timers_missing = sum(0 < state.next_due < late for state in self._states.values())
+        verdict.timers_doubled = sum(count - 1 for count in self._told.values())
+        verdict.timers_early = sum(ms < 0 for ms in self.lateness)
 
     def _judge_letters(self, verdict: Verdict) -> None:
         for _, record in self._readers[LETTERS].keep(self._new(LETTERS)):

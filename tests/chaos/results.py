@@ -17,7 +17,7 @@ INVARIANTS = {
     "I2": "no offset is stored twice, none is skipped",
     "I3": "every rollup equals a recount of the facts",
     "I4": "the stored state of a case is the pure fold of its commands",
-    "I5": "every timer fires once, never early (joins with the case core)",
+    "I5": "every timer fires once, never early",
     "I6": "a case's events are numbered without a gap, in order",
     "I7": "every rejected record is a dead letter, once, with its reason",
     "I8": "a committed offset is never above an unanswered record",

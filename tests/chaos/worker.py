@@ -14,10 +14,12 @@ from itertools import count
 from typing import Any
 
 import faust
+import msgspec
 
 from services import process, settings, worker
 from streams import app
-from streams.domain.incident import decide, rules
+from streams.domain.incident import decide, rules, settling, wanting
+from streams.domain.incident.events import about
 from streams.engine import recovery, runner, shipment, value, working
 from streams.engine.watchdog import Limits
 
@@ -131,9 +133,25 @@ def buries_all() -> None:
     vars(runner)["_written_by_us"] = lambda record, error: False
 
 
+def timers_without_epoch() -> None:
+    """A wake-up is taken at its word: it tells the first clock's warning, whether that still stands or was told already."""
+    original = vars(decide)["settled"]
+
+    def trusting(state: Any, command: Any, saying: Any) -> Any:
+        if command.name != "wake" or not state.clocks:
+            return original(state, command, saying)
+        replace_ = msgspec.structs.replace
+        clock = replace_(state.clocks[0], told=state.clocks[0].told | 1)
+        after = replace_(state, seq=state.seq + 1, now=saying.now, clocks=(clock, *state.clocks[1:]))
+        saying.say(state, after, settling._by_itself(command, command.occurred_at), "incident.clock_warning", **about(clock))
+        return replace_(after, next_due=wanting.next_due(after))
+
+    vars(decide)["settled"] = trusting
+
+
 RELEASES = (buries_all, next_policies, next_release, next_release_outputs_first)
 RESTORES = (last_wins, any_changelog, slow_restore)
-CONTROLS = {f.__name__: f for f in (without_outbox, outputs_first, ack_first, two_bodies, *RESTORES, *RELEASES)}
+CONTROLS = {f.__name__: f for f in (without_outbox, outputs_first, ack_first, two_bodies, timers_without_epoch, *RESTORES, *RELEASES)}
 SWITCHES: dict[str, dict[str, Any]] = {
     "no_marks": {"marks": False},
     "no_lease": {"lease": False},
