@@ -154,18 +154,28 @@ async def verify(route: Route, held: Held, progress: Progress) -> Account:
     account = Account(held.name)
     old, new = Reader(route.old, held.name, held.partitions), Reader(route.new, held.name, route.partitions)
     before = await old.span()
-    await _sum_new(route, held, account, new, before, progress)
+    kept = await _places(old, before) if held.topic.compacted else None
+    await _sum_new(route, held, account, new, before, kept, progress)
     async for partition, records in old.batches(before):
         for record in records:
-            account.read += 1
             place = (partition, record.offset)
+            if kept is not None and place not in kept:
+                continue
+            account.read += 1
             account.hash_old = (account.hash_old + _print(place, record, record.value, _plain(record.headers))) % WRAP
         progress(len(records))
     account.grown = sum((await old.span()).ends.values()) - sum(before.ends.values())
     return account
 
 
-async def _sum_new(route: Route, held: Held, account: Account, new: Reader, before: Span, progress: Progress) -> None:
+async def _places(old: Reader, span: Span) -> set[tuple[int, int]]:
+    """What a compacted topic still holds: its broker takes away records at any time, also since they were copied."""
+    return {(partition, record.offset) async for partition, records in old.batches(span) for record in records}
+
+
+async def _sum_new(
+    route: Route, held: Held, account: Account, new: Reader, before: Span, kept: set[tuple[int, int]] | None, progress: Progress
+) -> None:
     span = await new.span()
     account.ends = dict(span.ends)
     account.lowest = dict(before.ends)
@@ -181,8 +191,8 @@ async def _sum_new(route: Route, held: Held, account: Account, new: Reader, befo
             account.seen[partition, source] = max(offset, account.seen.get((partition, source), -1))
             account.misplaced += route.target(record.key, source) != partition
             account.lowest[source] = min(offset, account.lowest[source])
-            if offset < before.begins[source]:
-                continue  # the old topic has deleted it by age since it was copied
+            if offset < before.begins[source] or (kept is not None and (source, offset) not in kept):
+                continue  # the old topic has deleted it by age, or compacted it away, since it was copied
             account.held += 1
             value, headers = labels.unlabel(record.value, route.log), restored_headers(record.headers, route.log)
             account.hash_new = (account.hash_new + _print((source, offset), record, value, headers)) % WRAP

@@ -22,7 +22,7 @@ from services.repartition.copying import Account, Route
 from services.repartition.logs import Cluster, Reader
 from services.repartition.note import NOTE
 from services.repartition.tables import TableAccount
-from services.repartition.topics import CannotRepartition, Held
+from services.repartition.topics import TABLES, CannotRepartition, Held
 from services.repartition.waiting import Group, alive, groups, members, waiting
 from services.settings import Settings
 from streams.engine.failpoints import for_process
@@ -126,7 +126,7 @@ class _Move:
         _write_note(order, self._note)
         tell.note(f"{len(held)} topics to {order.partitions} partitions")
         await topics.create(self._new, held, order.partitions, order.copies)
-        accounts = await self._records(route, [h for h in held if not h.topic.compacted])
+        accounts = await self._records(route, [h for h in held if h.topic not in TABLES])
         account: dict[str, Any] = {
             "from": log, "to": target, "data_dir": str(order.new), "bootstrap": order.to, "partitions": order.partitions,
             "topics": [a.shown() for a in accounts.values()], "tables": [], "carried_files": [], "carried_rows": {}, "not_ours": not_ours,

@@ -12,13 +12,17 @@ from aiokafka.errors import for_code
 
 from schemas.realms import Realm
 from schemas.topics import TOPICS, Topic, realm_of
+from streams.agents import LANES
 
+TABLES = frozenset(lane.table for lane in LANES if lane.table)
+"""Not copied record by record: of each key the engine's rule takes the winner. Every other topic is."""
 WAIT_SECONDS = 60.0
 FOR_EVER = {
     "message.timestamp.type": "CreateTime", "message.timestamp.before.max.ms": "9223372036854775807",
     "message.timestamp.after.max.ms": "9223372036854775807", "retention.ms": "-1", "max.message.bytes": "20971520",
+    "cleanup.policy": "delete",
 }  # fmt: skip
-"""While records are copied: their own times, none deleted, and room for the labels of the largest."""
+"""While records are copied: their own times, none deleted or compacted, and room for the labels of the largest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,9 @@ from schemas.realms import REALMS
 from schemas.topics import TOPICS
 from services.adapters.murmur import partition_of
 from services.repartition import labels
-from services.repartition.topics import row_of
+from services.repartition.topics import TABLES, row_of
 from services.sink.marks import source_of
 from streams import app
-from streams.agents import LANES
 from streams.engine.exits import Exit
 from streams.engine.source import src_of
 
@@ -106,9 +105,8 @@ def test_every_writer_finds_the_same_partition() -> None:
 
 
 def test_every_topic_is_copied_record_by_record_or_is_the_table_of_a_lane() -> None:
-    tables = {lane.table for lane in LANES}
     for topic in TOPICS:
-        assert topic.compacted == (topic in tables), topic.name
+        assert (topic in TABLES) == (not topic.types), topic.name
         assert all(labels._fields(v.id) for v in registry.versions() if v.name in topic.types)
         for realm in REALMS:
             assert row_of(topic.in_realm(realm, "any.department" if topic.per_department else "")) is topic
