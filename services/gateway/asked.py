@@ -21,12 +21,14 @@ PARTICULAR = (
 REQUIRED: dict[str, tuple[str, ...]] = {
     "return": ("reason",), "assign_down": ("org",), "convene": ("orgs",), "task_waive": ("reason",), "suspend": ("reason",),
     "shelve": ("reason", "until"), "supervise": ("rung",), "respond": ("response_level",), "extend": ("reason", "purpose"),
-    "merge_into": ("target",), "void": ("reason",),
+    "merge_into": ("target",), "void": ("reason",), "contest": ("reason", "purpose"), "uphold_breach": ("reason", "purpose"),
+    "withdraw_breach": ("reason", "purpose"),
 }  # fmt: skip
 TAKES: dict[str, tuple[str, ...]] = {
     "offer_up": ("level",), "assign": ("level",), "assign_down": ("level",), "convene": ("orgs",), "suspend": ("until",),
     "shelve": ("until",), "supervise": ("rung", "paper"), "reply_supervision": ("rung", "paper"), "lift_supervision": ("rung", "paper"),
     "respond": ("response_level",), "extend": ("purpose", "amount"), "evaluate": ("score", "person"), "reopen": ("person",),
+    "contest": ("purpose",), "uphold_breach": ("purpose",), "withdraw_breach": ("purpose",),
     "merge_into": ("target",), "amend": ("division", "place"), "accept": ("occurred_at",), "sign": ("occurred_at",),
     "report": ("occurred_at",), "self_handle": ("occurred_at",),
 }  # fmt: skip

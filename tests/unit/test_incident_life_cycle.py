@@ -14,7 +14,8 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.outcome.event import Outcome
 from schemas.errors import Refusal
-from schemas.state.incident_case.event import IncidentCase, Joint, MergedCase, Shelved, Supervision, Suspended, Task, Upstream
+from schemas.state.clock import Clock
+from schemas.state.incident_case.event import Contest, IncidentCase, Joint, MergedCase, Shelved, Supervision, Suspended, Task, Upstream
 from schemas.topics import INCIDENT_EVENTS
 from streams.domain.core import Decision, Source
 from streams.domain.incident.decide import decide
@@ -41,6 +42,12 @@ def _matrix() -> dict[str, dict[str, str]]:
 EXPECTED = _matrix()
 OTHER = ids.case_id("live", "p", "2")
 HELD = Supervision("remind", "city", "city", "", NOW, NOW + 1, 0, 0)
+LATE = Clock(
+    purpose="accept", round=1, holder="440305-desk", level="county", unit="ms", until="midnight", budget=1, extended=0,
+    calendar="cn-2020-2026", policy="sla_municipal 1/clocks/0", started_at=NOW - 2, due_at=NOW - 1, stopped_at=NOW, pauses=(), told=7,
+    breached_at=NOW - 1, retracted=False, epoch=1,
+)  # fmt: skip
+DISPUTE = Contest("accept", "440305-desk", NOW - 2, "440305-desk", "holiday", NOW, 0, "", False, NOW - 1)
 READY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what a command's guards ask of the case, and of the command
     "take": ({"upstream": Upstream("offered", "city", "county", NOW)}, {"actor_level": "city"}),
     "return": ({"upstream": Upstream("offered", "city", "county", NOW)}, {"actor_level": "city"}),
@@ -57,6 +64,9 @@ READY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what a command's 
     "lift_supervision": ({"supervised": (HELD,)}, {"actor_org": "city"}),
     "respond": ({}, {"response_level": 3, "actor_level": "county"}),
     "extend": ({}, {"actor_level": "city", "purpose": "total"}),
+    "contest": ({"clocks": (LATE,)}, {"purpose": "accept", "org": "", "actor_level": "county", "actor_org": "440305-desk"}),
+    "uphold_breach": ({"clocks": (LATE,), "contests": (DISPUTE,)}, {"purpose": "accept", "org": "", "actor_level": "city"}),
+    "withdraw_breach": ({"clocks": (LATE,), "contests": (DISPUTE,)}, {"purpose": "accept", "org": "", "actor_level": "city"}),
     "merge_into": ({}, {"target": OTHER}),
     "split": ({"before": "handling", "merged_into": OTHER}, {}),
     "absorb": ({}, {"target": OTHER}),

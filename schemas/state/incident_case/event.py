@@ -111,6 +111,7 @@ class Contest(msgspec.Struct, frozen=True):
     ruled_at: int  # 0: not ruled yet
     ruled_by: str
     upheld: bool  # the breach stands
+    breached_at: int  # the breach: one that is dated anew is another
 
 
 class Filed(msgspec.Struct, frozen=True):

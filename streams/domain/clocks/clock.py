@@ -124,7 +124,7 @@ def recalculate(clock: Clock, rule: Rule, cal: Calendar, now: int) -> Clock:
         return clock
     if clock.told & Mark.DUE:
         undone = due_at > here
-        found = replace(found, retracted=undone, breached_at=clock.breached_at if undone else due_at)
+        found = replace(found, retracted=undone or clock.retracted, breached_at=clock.breached_at if undone else due_at)
     return _moved(found, rule, cal, now)
 
 
@@ -132,14 +132,14 @@ def stop(clock: Clock, rule: Rule, cal: Calendar, at: int, now: int) -> Clock:
     """The work was done at `at`, which is told `now`. A stopped clock stays as it is.
 
     An `at` in the future, or further back than the policy lets it lie, counts as now. One before the due time withdraws a breach; the
-    breach stays in the struct beside it.
+    breach stays in the struct beside it. One that was withdrawn stays so.
     """
     if clock.stopped_at:
         return clock
     at = max(clock.started_at, at if now - rule.backdating_ms <= at <= now else now)
     if is_paused(clock):
         clock = _moved(_unpaused(clock, max(at, clock.pauses[-1].since)), rule, cal, now)
-    retracted = clock.breached_at > 0 and at < clock.due_at
+    retracted = clock.retracted or (clock.breached_at > 0 and at < clock.due_at)
     return replace(clock, stopped_at=at, retracted=retracted, epoch=clock.epoch + 1)
 
 

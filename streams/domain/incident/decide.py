@@ -19,7 +19,7 @@ from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_COMMANDS
 from streams.domain.commands import COMMAND, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
-from streams.domain.incident import effects, overlays
+from streams.domain.incident import contests, effects, overlays
 from streams.domain.incident.effects import EFFECTS, first_desk, rule_of
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.guards import GUARDS
@@ -28,6 +28,7 @@ from streams.domain.incident.settling import settled
 from streams.domain.incident.table import ABSORB, CAPTURE, CELLS, OBSERVE, RELEASE, WAKE, State
 from streams.domain.incident.timing import timed
 
+RULINGS = frozenset({"contest", "uphold_breach", "withdraw_breach"})
 replace = msgspec.structs.replace
 
 
@@ -101,6 +102,10 @@ def _more(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
         more["target"] = before.merged_into
     elif command.name in ("task_done", "task_waive"):
         more["target"] = overlays.task_org(command)
+    elif command.name in RULINGS and before:
+        touched = contests.touched(before, after)
+        clock = contests.clock_of(touched, list(after.clocks)) if touched else None
+        more |= about(clock) if clock else {}
     elif command.target:
         more["target"] = command.target
     elif command.name == "extend" and before:

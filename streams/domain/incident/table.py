@@ -68,6 +68,8 @@ class Guard(StrEnum):
     ISSUER = "issuer"  # the issuer of a supervision in force
     RESPONSE = "response"  # another response level than now
     EXTENSIBLE = "extensible"  # a running clock, not extended yet, not due, within what the policy allows
+    CONTESTABLE = "contestable"  # a breach that stands and was not contested yet; asked at or below the level whose clock it is
+    RULER = "ruler"  # a contest waits, and the actor's level is above that of the clock
     AFFECTED = "affected"  # a citizen asks for it, or one who did not handle it
     TARGET = "target"  # another case is named
     ABSORBED = "absorbed"  # the named case is merged into this one
@@ -92,6 +94,7 @@ def _row(command: str, sources: frozenset[State] | State, target: State | None, 
 S, G = State, Guard
 WORKED = frozenset({S.ASSIGNED, S.SIGNED, S.HANDLING, S.REPORTED, S.VERIFYING})
 UNASSIGNED = frozenset({S.CAPTURED, S.ACCEPTED, S.TRIAGED})
+CONTESTED = OPEN | {S.CLOSED, S.EVALUATED}  # a breach may be contested and ruled on after the end too
 SUPERVISED = OPEN | {S.CLOSED, S.EVALUATED}  # what was ordered is answered and lifted also after the end
 TABLE: tuple[Row, ...] = (
     _row("self_handle", S.CAPTURED, S.REPORTED, "self_handled", G.EVIDENCE),
@@ -118,6 +121,9 @@ TABLE: tuple[Row, ...] = (
     _row("lift_supervision", SUPERVISED, None, "supervision_lifted", G.ISSUER),
     _row("respond", OPEN, None, "responded", G.RESPONSE),
     _row("extend", OPEN, None, "extended", G.REASON, G.SUPERIOR, G.EXTENSIBLE),
+    _row("contest", CONTESTED, None, "contested", G.REASON, G.CONTESTABLE),
+    _row("uphold_breach", CONTESTED, None, "breach_upheld", G.REASON, G.RULER),
+    _row("withdraw_breach", CONTESTED, None, "breach_withdrawn", G.REASON, G.RULER),
     _row("report", S.HANDLING, S.REPORTED, "reported", G.ACTIVE, G.TASKS_DONE),
     _row("check", S.REPORTED, S.VERIFYING, "checking"),
     _row("verify_ok", frozenset({S.REPORTED, S.VERIFYING}), S.CLOSED, "closed", G.OTHER_PERSON),

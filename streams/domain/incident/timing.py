@@ -6,34 +6,49 @@ without a gap and sum to the total.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from schemas.avro.incident_command.event import IncidentCommand
-from schemas.calendar import Calendar, calendar
-from schemas.clocks import Mark, Rule
+from schemas.clocks import Mark
 from schemas.errors import Refusal
-from schemas.policy.terms import Starts
 from schemas.state.clock import Clock
 from schemas.state.incident_case.event import IncidentCase, Segment
-from streams.domain.clocks.clock import extend, may_extend, may_pause, pause, resume, start, stop
-from streams.domain.clocks.running import due_time, is_paused, point
-from streams.domain.incident import overlays, rules
+from streams.domain.clocks.clock import extend, may_extend, may_pause, pause, resume
+from streams.domain.clocks.running import is_paused, point
+from streams.domain.incident import contests, overlays, rules
+from streams.domain.incident.clocks import (
+    ACCEPT,
+    HANDLE,
+    REPLY,
+    REPORT_UP,
+    SIGN,
+    TOTAL,
+    Clocks,
+    all_stopped,
+    begun,
+    cal_of,
+    having,
+    lying,
+    no_reply,
+    reruled,
+    rule_of,
+    stamp,
+    started,
+    stopped,
+)  # fmt: skip
 from streams.domain.incident.levels import desk_of, is_above, rank
 from streams.domain.incident.table import CAPTURE, ENDED_TEXTS, State
 from streams.domain.incident.wanting import next_due
 
-ACCEPT, SIGN, HANDLE, REPLY, REPORT_UP, TOTAL = "accept", "sign", "handle", "reply", "report_up", "total"
-SHELVED = "shelved"  # reason of a pause
 STOPS = {
     "accept": (ACCEPT,), "self_handle": (ACCEPT,), "sign": (SIGN,), "object": (SIGN,), "report": (HANDLE,), "take": (SIGN, HANDLE),
     "assign_down": (SIGN, HANDLE),
 }  # fmt: skip
 STARTS = {CAPTURE: (ACCEPT, TOTAL), "assign": (SIGN,), "sign": (HANDLE,), "verify_fail": (HANDLE,), "reopen": (HANDLE, TOTAL)}
 OF_STATE = {State.ASSIGNED: (SIGN,), State.SIGNED: (HANDLE,), State.HANDLING: (HANDLE,)}  # what a new holder owes
-Clocks = list[Clock]
 replace = msgspec.structs.replace
 
 
@@ -47,10 +62,10 @@ def timed(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
         changes["next_due"] = 0
     elif after.state in ENDED_TEXTS:
         if before is None or before.state not in ENDED_TEXTS:
-            changes |= {"clocks": _all_stopped(after, command.occurred_at, now), "next_due": 0, "climbs": ()}
+            changes |= {"clocks": all_stopped(after, command.occurred_at, now), "next_due": 0, "climbs": ()}
             changes |= {"suspended": None, "shelved": None}
-        elif name in SUPERVISIONS:
-            changes |= SUPERVISIONS[name](before, after, command, now, list(after.clocks))
+        elif name in AFTER_END:
+            changes |= AFTER_END[name](before, after, command, now, list(after.clocks))
     else:
         changes |= _moved(before, after, command, now)
     changes["segments"] = _segments(after, now)
@@ -68,71 +83,16 @@ def _moved(before: IncidentCase | None, after: IncidentCase, command: IncidentCo
     if name in ("take", "assign_down"):
         starts = OF_STATE.get(State(after.state), ())
     if stops:
-        held = [_stopped(after, one, command.occurred_at, now) if one.purpose in stops else one for one in held]
+        held = [stopped(after, one, command.occurred_at, now) if one.purpose in stops else one for one in held]
     for purpose in starts:
-        fresh = _started(after, purpose, command, now)
-        held = _with(held, fresh) if fresh else held
+        fresh = started(after, purpose, command, now)
+        held = having(held, fresh) if fresh else held
     special = SPECIAL.get(name)
     if special:
         changes = special(before or after, after, command, now, held)
     elif held != list(after.clocks):
         changes["clocks"] = tuple(held)
     return changes
-
-
-def _rule(state: IncidentCase, clock: Clock) -> Rule:
-    return rules.rule_of(state.policy_version, clock.policy)
-
-
-def _cal(clock: Clock) -> Calendar:
-    return calendar(clock.calendar)
-
-
-def _started(state: IncidentCase, purpose: str, command: IncidentCommand, now: int) -> Clock | None:
-    found = rules.limit(state.policy_version, purpose, state.incident_type, state.grade)
-    if found is None:
-        return None
-    return _begun(state, found.rule, _stamp(found.starts, state, command, now), state.holder, state.holder_level, now)
-
-
-def _begun(state: IncidentCase, rule: Rule, at: int, holder: str, level: str, now: int) -> Clock:
-    """A new clock; one that may pause does so at once while the case is suspended or shelved."""
-    fresh = start(rule, calendar(state.calendar_version), at, holder, level, state.round)
-    lying = _lying(state)
-    return pause(fresh, rule, lying[0], now, lying[1]) if lying and rule.pausable else fresh
-
-
-def _with(held: Clocks, fresh: Clock) -> Clocks:
-    """With a clock set going. One of the same purpose, holder and start is the same clock under another rule, and goes on in its place: a
-    clock is known by these three."""
-    key = (fresh.purpose, fresh.holder, fresh.started_at)
-    for at, old in enumerate(held):
-        if (old.purpose, old.holder, old.started_at) == key:
-            again = replace(fresh, epoch=old.epoch + 1, breached_at=old.breached_at, retracted=old.breached_at > 0)
-            return [*held[:at], again, *held[at + 1 :]]
-    return [*held, fresh]
-
-
-def _lying(state: IncidentCase) -> tuple[str, str] | None:
-    """Why and by whom the case does not run."""
-    if state.suspended:
-        return state.suspended.reason, state.suspended.approver
-    return (SHELVED, state.shelved.approver) if state.shelved else None
-
-
-def _stamp(starts: Starts, state: IncidentCase, command: IncidentCommand, now: int) -> int:
-    """What starts the clock; a later round of a case starts by what opened it."""
-    if state.round > 1 or starts is Starts.EVENT:
-        return now
-    return min(now, state.opened_at if starts is Starts.OCCURRED else command.received_at or now)
-
-
-def _stopped(state: IncidentCase, clock: Clock, at: int, now: int) -> Clock:
-    return clock if clock.stopped_at else stop(clock, _rule(state, clock), _cal(clock), at, now)
-
-
-def _all_stopped(state: IncidentCase, at: int, now: int) -> tuple[Clock, ...]:
-    return tuple(_stopped(state, clock, at, now) for clock in state.clocks)
 
 
 # --- what a command does to more than its own clock --------------------------------------------------------------------
@@ -143,29 +103,16 @@ Special = Callable[[IncidentCase, IncidentCase, IncidentCommand, int, Clocks], d
 def _regraded(_before: IncidentCase, after: IncidentCase, command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     """Other limits for another type or grade, from the same start; one whose deadline would then lie in the past stays. The grade also says
     what is reported up."""
-    changed = [_reruled(after, clock, now) if not clock.stopped_at else clock for clock in held]
+    changed = [reruled(after, clock, now) if not clock.stopped_at else clock for clock in held]
     owed = rules.hop_of(after, after.holder_level)
     running = [clock for clock in changed if clock.purpose == REPORT_UP and not clock.stopped_at]
     if owed is None:
-        changed = [_stopped(after, clock, now, now) if clock in running else clock for clock in changed]
+        changed = [stopped(after, clock, now, now) if clock in running else clock for clock in changed]
     elif not any(clock.policy == owed[1].rule.policy for clock in running):
-        changed = [_stopped(after, clock, now, now) if clock in running else clock for clock in changed]
-        at = _stamp(owed[1].starts, after, command, now)
-        changed = _with(changed, _begun(after, owed[1].rule, at, after.holder, after.holder_level, now))
+        changed = [stopped(after, clock, now, now) if clock in running else clock for clock in changed]
+        at = stamp(owed[1].starts, after, command, now)
+        changed = having(changed, begun(after, owed[1].rule, at, after.holder, after.holder_level, now))
     return {"clocks": tuple(changed)}
-
-
-def _reruled(state: IncidentCase, clock: Clock, now: int) -> Clock:
-    found = rules.limit(state.policy_version, clock.purpose, state.incident_type, state.grade)
-    if clock.purpose in (REPLY, REPORT_UP) or found is None or found.rule.policy == clock.policy:
-        return clock
-    rule, cal = found.rule, _cal(clock)
-    extended = min(clock.extended, rule.extension) if rule.unit == clock.unit else 0
-    fresh = replace(start(rule, cal, clock.started_at, clock.holder, clock.level, clock.round), pauses=clock.pauses, extended=extended)
-    fresh = replace(fresh, due_at=due_time(fresh, cal), epoch=clock.epoch + 1)
-    if fresh.due_at <= point(fresh, now):
-        return clock
-    return replace(fresh, breached_at=clock.breached_at, retracted=clock.breached_at > 0)
 
 
 def _offered(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
@@ -175,42 +122,37 @@ def _offered(_before: IncidentCase, after: IncidentCase, _command: IncidentComma
     desk = desk_of(after.division, level)
     found = rules.limit(after.policy_version, REPLY, after.incident_type, after.grade)
     done = [clock.purpose == REPORT_UP and not clock.stopped_at and rank(clock.level) < rank(level) for clock in held]
-    changed = [_stopped(after, clock, now, now) if ended else clock for clock, ended in zip(held, done, strict=True)]
-    changed = _with(changed, _begun(after, found.rule, now, desk, level, now)) if found else changed
+    changed = [stopped(after, clock, now, now) if ended else clock for clock, ended in zip(held, done, strict=True)]
+    changed = having(changed, begun(after, found.rule, now, desk, level, now)) if found else changed
     owed = rules.hop_of(after, level)
     if any(done) and owed and is_above(owed[0].to, level):
-        changed = _with(changed, _begun(after, owed[1].rule, now, desk, level, now))
+        changed = having(changed, begun(after, owed[1].rule, now, desk, level, now))
     return {"clocks": tuple(changed)}
 
 
 def _answered(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     """Taken or returned: the offer has its answer."""
     assert before.upstream
-    return {"clocks": tuple(_no_reply(after, held, before.upstream.since, now))}
+    return {"clocks": tuple(no_reply(after, held, before.upstream.since, now))}
 
 
 def _handed_down(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     """Also answers an offer that was open."""
     offer = before.upstream if overlays.is_offered(before) else None
-    return {"clocks": tuple(_no_reply(after, held, offer.since, now) if offer else held)}
-
-
-def _no_reply(state: IncidentCase, held: Clocks, asked_at: int, now: int) -> Iterable[Clock]:
-    """Stops the reply clock that was started then."""
-    return [_stopped(state, one, now, now) if one.purpose == REPLY and one.started_at == asked_at else one for one in held]
+    return {"clocks": tuple(no_reply(after, held, offer.since, now) if offer else held)}
 
 
 def _paused(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
-    lying = _lying(after)
-    assert lying
-    found = [(clock, _rule(after, clock)) for clock in held]
-    return {"clocks": tuple(pause(c, rule, lying[0], now, lying[1]) if may_pause(c, rule) else c for c, rule in found)}
+    why = lying(after)
+    assert why
+    found = [(clock, rule_of(after, clock)) for clock in held]
+    return {"clocks": tuple(pause(c, rule, why[0], now, why[1]) if may_pause(c, rule) else c for c, rule in found)}
 
 
 def _resumed(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     def again(clock: Clock) -> Clock:
         lasts = not clock.stopped_at and is_paused(clock)
-        return resume(clock, _rule(after, clock), _cal(clock), now) if lasts else clock
+        return resume(clock, rule_of(after, clock), cal_of(clock), now) if lasts else clock
 
     return {"clocks": tuple(again(clock) for clock in held)}
 
@@ -218,26 +160,28 @@ def _resumed(_before: IncidentCase, after: IncidentCase, _command: IncidentComma
 def _supervised(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     """The last paper gets its reply clock."""
     *others, paper = after.supervised
-    reply = _begun(after, rules.reply_limit(after, paper.rung), paper.issued_at, after.holder, after.holder_level, now)
-    return {"clocks": tuple(_with(held, reply)), "supervised": (*others, replace(paper, reply_due=reply.due_at))}
+    reply = begun(after, rules.reply_limit(after, paper.rung), paper.issued_at, after.holder, after.holder_level, now)
+    return {"clocks": tuple(having(held, reply)), "supervised": (*others, replace(paper, reply_due=reply.due_at))}
 
 
 def _replied(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     """Replied or lifted: nothing more is owed for that paper."""
     changed = next((new for old, new in zip(before.supervised, after.supervised, strict=True) if old != new), None)
-    return {"clocks": tuple(_no_reply(after, held, changed.issued_at, now))} if changed else {}
+    return {"clocks": tuple(no_reply(after, held, changed.issued_at, now))} if changed else {}
 
 
 def _extended(_before: IncidentCase, after: IncidentCase, command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     chosen = _to_extend(after, command)
     assert chosen
-    rule = _rule(after, chosen)
-    longer = extend(chosen, rule, _cal(chosen), command.amount or rule.extension, now)
+    rule = rule_of(after, chosen)
+    longer = extend(chosen, rule, cal_of(chosen), command.amount or rule.extension, now)
     return {"clocks": tuple(longer if clock is chosen else clock for clock in held)}
 
 
-SUPERVISIONS: dict[str, Special] = {"reply_supervision": _replied, "lift_supervision": _replied}
-SPECIAL: dict[str, Special] = SUPERVISIONS | {
+AFTER_END: dict[str, Special] = {  # what touches the clocks of an ended case too
+    "reply_supervision": _replied, "lift_supervision": _replied, "withdraw_breach": contests.breach_withdrawn,
+}  # fmt: skip
+SPECIAL: dict[str, Special] = AFTER_END | {
     "triage": _regraded, "amend": _regraded, "offer_up": _offered, "take": _answered, "return": _answered, "assign_down": _handed_down,
     "suspend": _paused, "shelve": _paused, "resume": _resumed, "unshelve": _resumed, "supervise": _supervised, "extend": _extended,
 }  # fmt: skip
@@ -251,7 +195,7 @@ def why_not_extend(state: IncidentCase, command: IncidentCommand, now: int) -> R
     clock = _to_extend(state, command)
     if clock is None:
         return Refusal.CLOCK_UNKNOWN
-    rule = _rule(state, clock)
+    rule = rule_of(state, clock)
     if not rule.extension:
         return Refusal.NOT_EXTENSIBLE
     if clock.extended:
