@@ -11,6 +11,7 @@ MAX_BATCH_BYTES = 32 * 1024 * 1024
 MAX_BATCH_LINES = 10_000
 MAX_ID_LENGTH = 200
 MAX_TEXT_LENGTH = 4_000
+MAX_REASON_LENGTH = 500  # of an administrator's act
 OLDEST_MS = 946_684_800_000  # 2000-01-01: a backfill of years is welcome, a broken clock is not
 FUTURE_MS = 10 * 60_000  # clocks differ; ten minutes is generous
 

@@ -86,6 +86,10 @@ PEOPLE = Topic(
     dead_letters="",
     per_realm=False,
 )  # fmt: skip; its readers log what they can't read, and pass over it
+CONFIG = Topic(
+    "config", "policies/<realm>/<moment>", ("activation",), ("gateway",), ("gateway", "relay"), -1, Exactness.AT_LEAST_ONCE, compacted=True,
+    dead_letters="", per_realm=False,
+)  # fmt: skip
 CASE_TABLE = Topic("case-table-changelog", "case_id", (), ("case",), ("case",), -1, compacted=True, dead_letters="")
 ALARM_TABLE = Topic("alarm-table-changelog", "case_id", (), ("alarm",), ("alarm",), -1, compacted=True, dead_letters="")
 ANALYTICS_TABLE = Topic(
@@ -94,7 +98,7 @@ ANALYTICS_TABLE = Topic(
 
 TOPICS: tuple[Topic, ...] = (
     INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, ALARM_COMMANDS, ALARM_EVENTS, NOTIFICATIONS, PAGES, DUTY_EVENTS, OUTCOMES, LIVE_DELTAS,
-    SEALED, DEAD_LETTERS, AUDIT, PEOPLE, CASE_TABLE, ALARM_TABLE, ANALYTICS_TABLE,
+    SEALED, DEAD_LETTERS, AUDIT, PEOPLE, CONFIG, CASE_TABLE, ALARM_TABLE, ANALYTICS_TABLE,
 )  # fmt: skip
 
 

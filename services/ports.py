@@ -8,7 +8,9 @@ from typing import Protocol
 import msgspec
 
 from schemas.people.records import Channel
+from schemas.policy.schedule import Schedule
 from schemas.principals import Principal
+from schemas.realms import Realm
 from streams.domain.people.roster import Stretch
 
 Header = tuple[str, bytes]
@@ -63,6 +65,27 @@ class Keys(Protocol):
     """Who holds which API key."""
 
     def find(self, key: str) -> Principal | None: ...
+
+
+class Policies(Protocol):
+    """The activations of topic `config`."""
+
+    @property
+    def schedule(self) -> Schedule: ...
+
+    @property
+    def known(self) -> bool:
+        """False until what stood there at the start has been read."""
+
+    async def reached(self, partition: int, offset: int) -> None:
+        """Returns once the record at that place has been read."""
+
+
+class Workers(Protocol):
+    """The workers that run now."""
+
+    async def unaware(self, realm: Realm, version: str) -> dict[str, tuple[str, ...]]:
+        """Case workers of the realm that do not know a version of the policies, each with the versions it knows."""
 
 
 class KeyVault(Protocol):

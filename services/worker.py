@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import faust
 
+from schemas.policy.store import versions
 from services import identity
 from services.priority import yield_processor
 from services.process import Process
@@ -17,6 +18,7 @@ from streams.app import App, WorkerSettings, build_app
 
 def serve(process: Process) -> None:
     """Runs the lane named by the process till SIGTERM; then drains and returns."""
+    process.health(lambda: {"policies": list(versions())})
     run(build(process, settings_of(process)))
 
 

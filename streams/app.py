@@ -17,6 +17,7 @@ from streams.agents import Lane
 from streams.engine.consumer import Consumer
 from streams.engine.exits import Exit, die
 from streams.engine.failpoints import Failpoints
+from streams.engine.following import Follower, Scheduled
 from streams.engine.metrics import WorkerMetrics
 from streams.engine.producer import Producer, Sendable
 from streams.engine.recovery import Tables
@@ -80,12 +81,21 @@ class App(faust.App):
     metrics: WorkerMetrics
     failpoints: Failpoints
     limits: Limits
+    follower: Follower | None = None
 
     async def on_start(self) -> None:
         await super().on_start()
+        if self.follower:
+            self.follower.start()
+            await self.wait(self.follower.ready.wait())  # the first record is read only after this returns
         tables: Any = self.tables
         # Not as a task: Faust starts those only after the first restore, and that one may stand still too.
         Watchdog(self, self.consumer, tables.recovery, asyncio.get_running_loop(), self.limits).start()
+
+    async def on_stop(self) -> None:
+        if self.follower:
+            await self.follower.close()
+        await super().on_stop()
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -133,6 +143,8 @@ def build_app(
     app.lane = LaneRuntime(chosen, settings.chunk_records, settings.chunks_in_flight, lease, lane.fetch_wait_ms(settings.realms[0]))
     timed = chosen if isinstance(chosen, Timed) else None
     app.state_table = StateTable(lane.table.in_realm(settings.realms[0]), timed is not None) if lane.table else None
+    if isinstance(chosen, Scheduled):
+        app.follower = Follower(settings.bootstrap, chosen.schedule)
     app.metrics = WorkerMetrics(registry, name)
     app.failpoints = settings.failpoints
     app.limits = settings.limits

@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 
+from schemas.avro.activation.event import Activation
+from schemas.codec import codec
+from schemas.policy.schedule import Schedule
+from schemas.realms import Realm
+from schemas.topics import CONFIG
 from services.adapters.murmur import partition_of
 from services.ports import Acked, Contact, Fate, OnAcked, Record, Unavailable
 from streams.domain.people.roster import Stretch
@@ -74,3 +79,32 @@ class FakeDirectory:
 
     def gaps(self, desk: str, since: int, until: int) -> tuple[Stretch, ...]:
         return () if self.duty.get(desk) else (Stretch(since, until),)
+
+
+class FakePolicies:
+    """Topic `config` in a fake producer's log, read up to its end whenever somebody looks. `known`: False as before the first reading."""
+
+    def __init__(self, producer: FakeProducer) -> None:
+        self.known = True
+        self._producer = producer
+
+    @property
+    def schedule(self) -> Schedule:
+        schedule = Schedule()
+        for record in self._producer.records(CONFIG.name):
+            schedule.put(codec(Activation).decode(record.value))
+        return schedule
+
+    async def reached(self, partition: int, offset: int) -> None:
+        assert len(self._producer.log[CONFIG.name, partition]) > offset
+
+
+class FakeWorkers:
+    """`knows`: the versions that the case worker of each realm knows."""
+
+    def __init__(self) -> None:
+        self.knows: dict[Realm, tuple[str, ...]] = {}
+
+    async def unaware(self, realm: Realm, version: str) -> dict[str, tuple[str, ...]]:
+        known = self.knows.get(realm)
+        return {f"case-{realm.value}": known} if known is not None and version not in known else {}

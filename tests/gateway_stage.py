@@ -21,7 +21,7 @@ from services.gateway.limits import RateLimit
 from services.gateway.parts import Parts
 from services.gateway.pending import PendingMemory
 from services.gateway.reads import ReadPort
-from tests.fakes import FakeProducer
+from tests.fakes import FakePolicies, FakeProducer, FakeWorkers
 from tests.principals import SERVED, FixedKeys
 
 NOW = 1_795_311_000_000  # 2026-11-22T09:30:00+08:00
@@ -58,6 +58,8 @@ class Stage:
     reads: ReadPortDouble
     vault: KeyFile
     folder: Path
+    policies: FakePolicies
+    workers: FakeWorkers
 
     async def post(self, path: str, body: Any, who: str = "demo-producer", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer key-{who}", **options.pop("headers", {})}
@@ -67,6 +69,9 @@ class Stage:
     async def get(self, path: str, who: str = "demo-producer", **options: Any) -> httpx.Response:
         return await self.http.get(path, headers={"Authorization": f"Bearer key-{who}"}, **options)
 
+    async def put(self, path: str, body: Any, who: str = "admin", **options: Any) -> httpx.Response:
+        return await self.http.put(path, json=body, headers={"Authorization": f"Bearer key-{who}"}, **options)
+
     def commands(self, topic: str = "incident.commands") -> list[IncidentCommand]:
         return [COMMANDS.decode(record.value) for record in self.producer.records(topic)]
 
@@ -75,15 +80,16 @@ class Stage:
 async def open_stage(tmp_path: Path) -> AsyncIterator[Stage]:
     producer, reads, vault = FakeProducer(), ReadPortDouble(), KeyFile(tmp_path / "keys.bin")
     pending = PendingMemory(lambda: NOW)
+    policies, workers = FakePolicies(producer), FakeWorkers()
     ledger = AckWriter(tmp_path / "acks", 1)
     port = ReadPort(httpx.AsyncClient(base_url="http://read", transport=httpx.MockTransport(reads)))
     parts = Parts(
         FixedKeys(), vault, producer, Acceptor(producer, vault, ledger, pending, lambda: NOW), pending, port,
-        RateLimit("100000/second"), SERVED, ("demo",), lambda: NOW,
+        RateLimit("100000/second"), SERVED, ("demo",), lambda: NOW, policies, workers,
     )  # fmt: skip
     transport = httpx.ASGITransport(build_app(parts), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-        yield Stage(http, producer, reads, vault, tmp_path)
+        yield Stage(http, producer, reads, vault, tmp_path, policies, workers)
     await port.close()
     ledger.close()
     vault.close()

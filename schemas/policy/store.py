@@ -74,6 +74,14 @@ def versions() -> tuple[str, ...]:
     return tuple(line.version for line in locked() if line.version)
 
 
+def fingerprint(version: str) -> str:
+    """SHA-256 over the locked hashes of a version's manifest and documents: releases that agree on it agree on every rule. UnknownPolicy
+    if there is no such version."""
+    manifest = {line.file: line.sha256 for line in locked()}
+    parts = [placed.sha256 for placed in released(version).placed]
+    return hashlib.sha256(" ".join((manifest[f"versions/{version}.toml"], *parts)).encode()).hexdigest()
+
+
 @cache
 def released(version: str) -> Collection:
     """UnknownPolicy if there is no such version, AlteredPolicy if its files are not those that were released."""

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.gateway import alarm_routes, documents, metrics, registry, routes, sealed
+from services.gateway import alarm_routes, documents, metrics, policies, registry, routes, sealed
 from services.gateway.decoding import Invalid
 from services.gateway.parts import Parts
 from services.gateway.problems import Problem, not_found, refused
@@ -31,6 +31,7 @@ def build_app(parts: Parts) -> FastAPI:
     app.include_router(routes.routes(parts))
     app.include_router(alarm_routes.routes(parts))
     app.include_router(sealed.routes(parts))
+    app.include_router(policies.routes(parts))
     app.include_router(registry.routes(parts.departments))
     _operations(app, parts)
     _errors(app)

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from schemas.bounds import MAX_ID_LENGTH, MAX_TEXT_LENGTH
+from schemas.bounds import MAX_ID_LENGTH, MAX_REASON_LENGTH, MAX_TEXT_LENGTH
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, description="free text; sealed")]
@@ -122,6 +122,16 @@ class Command(Body):
     response_level: Annotated[int, Meta(ge=0, le=4, description="respond: 1 to 4 (I to IV), 0 ends it")] | None = None
     division: Annotated[str, Meta(max_length=12, description="amend: where it really is")] | None = None
     place: Place | None = None
+
+
+class Activation(Body):
+    """Which version of the policies new cases get, from when, and why."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=20, description="of the policies, such as 2026.1")]
+    reason: Annotated[
+        str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, description="kept for ever: name no citizen")
+    ]
+    from_: Annotated[Time, Meta(description="not in the past; without it from now on")] | None = msgspec.field(name="from", default=None)
 
 
 class IncidentLine(Incident, tag_field="kind", tag="incident"):

@@ -19,6 +19,7 @@ SHAPES = (
     bodies.IncidentLine,
     bodies.FactLine,
     bodies.CommandLine,
+    bodies.Activation,
     Envelope,
 )
 TEMPLATE = "#/components/schemas/{name}"
@@ -55,6 +56,10 @@ INCIDENT = _body({"application/json": _ref("Incident")})
 COMMAND = _body({"application/json": _ref("Command")})
 ALARM = _body({"application/json": _ref("Alarm")})
 ALARM_COMMAND = _body({"application/json": _ref("AlarmCommand")})
+ACTIVATION = _body({"application/json": _ref("Activation")})
+ACTIVATION["parameters"] = ACTIVATION["parameters"][:1]  # the same again is the same: no Idempotency-Key is needed
+ACTIVATION["responses"]["409"] = {"description": "a running worker does not know the version", "content": {"application/problem+json": {}}}
+READ = {"parameters": ACTIVATION["parameters"], "security": [{"key": []}]}
 BATCH = _body({"application/x-ndjson": {"oneOf": [_ref("IncidentLine"), _ref("FactLine"), _ref("CommandLine")]}})
 CLOUDEVENTS = _body({MEDIA_TYPE: _ref("Envelope"), BATCH_MEDIA_TYPE: {"type": "array", "items": _ref("Envelope")}})
 

@@ -35,6 +35,7 @@ class Context:
     now: int  # UTC milliseconds
     fingerprint: Callable[[bytes], str]
     home_cluster: str = ""
+    policy_version: str = ""  # what an incident that enters now gets
 
 
 class Accepted(msgspec.Struct):
@@ -116,6 +117,7 @@ def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bo
         src_position=-1,
         home_cluster=context.home_cluster,
         person=person_of(body.reporter.phone or body.reporter.id if body.reporter else None, case_id, context),
+        policy_version=context.policy_version,
     )
     return Accepted(command, command_key, ids.case_number(case_id, division, occurred_at), division, personal)
 

@@ -8,6 +8,8 @@ import httpx
 
 from schemas.divisions import divisions
 from schemas.event_types import event_types
+from schemas.policies import latest, policies
+from schemas.policy.schedule import Schedule
 from services.acks import AckWriter
 from services.adapters.kafka import KafkaProducer
 from services.adapters.keyfile import KeyFile
@@ -18,11 +20,14 @@ from services.gateway.limits import RateLimit
 from services.gateway.parts import Parts
 from services.gateway.pending import PendingMemory
 from services.gateway.reads import ReadPort
+from services.gateway.workers import RunningWorkers
 from services.http import serve_http
 from services.keys import KeyStore
 from services.process import Process
+from streams.engine.following import Follower
 
 READ_SECONDS = 10.0
+HEALTH_SECONDS = 2.0
 KEEP_ALIVE_SECONDS = 75  # longer than the pools of usual clients keep an idle connection
 
 
@@ -34,6 +39,8 @@ async def serve(process: Process) -> None:
     ledger = AckWriter(settings.acks_dir, now_ms())
     reads = ReadPort(httpx.AsyncClient(base_url=settings.read_url, timeout=READ_SECONDS, trust_env=False))
     pending = PendingMemory(now_ms)
+    follower = Follower(settings.bootstrap, Schedule())
+    asking = httpx.AsyncClient(timeout=HEALTH_SECONDS, trust_env=False)
     parts = Parts(
         keys=KeyStore(settings.keys_file),
         vault=vault,
@@ -45,15 +52,20 @@ async def serve(process: Process) -> None:
         realms=settings.realm_list,
         departments=settings.department_list,
         clock=now_ms,
+        policies=follower,
+        workers=RunningWorkers(settings.run_dir, asking),
     )
-    process.health(lambda: {"kafka": producer.available, "pending": len(pending)})
+    process.health(lambda: {"kafka": producer.available, "pending": len(pending), "policies_known": follower.known})
     _settle_memory()
     try:
+        follower.start()
         await producer.connect()
         await serve_http(process, build_app(parts), settings.gateway_port, timeout_keep_alive=KEEP_ALIVE_SECONDS)
     finally:
+        await follower.close()
         await producer.close()
         await reads.close()
+        await asking.aclose()
         ledger.close()
         vault.close()
 
@@ -62,6 +74,7 @@ def _settle_memory() -> None:
     """Loads the reference data and takes it out of the garbage collector's rounds, which else walk it under load."""
     divisions()
     event_types()
+    policies(latest())
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
@@ -18,9 +18,9 @@ from services.gateway.decoding import Invalid
 from services.gateway.intake import Context
 from services.gateway.limits import RateLimit
 from services.gateway.pending import PendingMemory
-from services.gateway.problems import too_large
+from services.gateway.problems import too_large, unavailable
 from services.gateway.reads import ReadPort
-from services.ports import Keys, KeyVault, Producer
+from services.ports import Keys, KeyVault, Policies, Producer, Workers
 
 TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 
@@ -39,6 +39,8 @@ class Parts:
     realms: tuple[Realm, ...]
     departments: tuple[str, ...]
     clock: Callable[[], int]  # UTC milliseconds
+    policies: Policies
+    workers: Workers
     home_cluster: str = ""
 
     def context(self, request: Request) -> Context:
@@ -46,6 +48,13 @@ class Parts:
         principal = principal_of(request, self.keys)
         realm = realm_of(request, principal, self.realms)
         return Context(principal, realm, self.clock(), self.vault.fingerprint, self.home_cluster)
+
+    def entrance(self, request: Request) -> Context:
+        """For what may open an incident: it gets the policies in force. Raises Problem 503 too, until they are known."""
+        context = self.context(request)
+        if not self.policies.known:
+            raise unavailable("the policies in force are not read yet")
+        return replace(context, policy_version=self.policies.schedule.version(context.realm.value, context.now))
 
 
 async def read_body(request: Request, limit: int) -> bytes:

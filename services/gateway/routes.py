@@ -36,7 +36,7 @@ def routes(parts: Parts) -> APIRouter:
 
 def _senders(router: APIRouter, parts: Parts) -> None:
     async def post(request: Request, *, fact: bool) -> Response:
-        context = parts.context(request)
+        context = parts.entrance(request)
         parts.limit.check(context.principal)
         body = decoding.decode(await read_body(request, MAX_BODY_BYTES), bodies.Incident)
         accepted = intake.incident(body, context, key=idempotency_key(request), fact=fact)
@@ -57,7 +57,7 @@ def _batches(router: APIRouter, parts: Parts) -> None:
     @router.post("/v1/events:batch", openapi_extra=BATCH, summary="Send many, one JSON object a line (NDJSON)")
     async def post_batch(request: Request) -> Response:
         """200 with one line for each line: its status is 202 once Kafka has it, else a problem. At most 10,000 lines, 32 MiB."""
-        context = parts.context(request)
+        context = parts.entrance(request)
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > MAX_BATCH_BYTES:
             raise too_large(MAX_BATCH_BYTES, "bytes in a batch")
@@ -74,7 +74,7 @@ def _batches(router: APIRouter, parts: Parts) -> None:
     async def post_cloudevents(request: Request) -> Response:
         """One event: as POST /v1/incidents. A batch: 200 with an array of answers like those of /v1/events:batch."""
         media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-        context = parts.context(request)
+        context = parts.entrance(request)
         if media_type == cloudevents.MEDIA_TYPE:
             parts.limit.check(context.principal)
             accepted = cloudevents.event(await read_body(request, MAX_BODY_BYTES), context)

@@ -23,7 +23,7 @@ from services.gateway.limits import RateLimit
 from services.gateway.parts import Parts
 from services.gateway.pending import PendingMemory
 from services.gateway.reads import ReadPort
-from tests.fakes import FakeProducer
+from tests.fakes import FakePolicies, FakeProducer, FakeWorkers
 from tests.gateway_stage import NOW, Stage, ledger_of, open_stage
 from tests.principals import SERVED, FixedKeys
 
@@ -159,7 +159,8 @@ async def test_who_sends_too_much_is_asked_to_wait(tmp_path: Path, stage: Stage)
     pending, ledger = PendingMemory(lambda: NOW), AckWriter(tmp_path / "others", 1)
     reads = ReadPort(httpx.AsyncClient(base_url="http://read", transport=httpx.MockTransport(stage.reads)))
     acceptor = Acceptor(producer, vault, ledger, pending, lambda: NOW)
-    parts = Parts(FixedKeys(), vault, producer, acceptor, pending, reads, limit, SERVED, (), lambda: NOW)
+    policies, workers = FakePolicies(producer), FakeWorkers()
+    parts = Parts(FixedKeys(), vault, producer, acceptor, pending, reads, limit, SERVED, (), lambda: NOW, policies, workers)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://gateway") as http:
         headers = {"Authorization": "Bearer key-demo-producer"}
         answers = [await http.post("/v1/incidents", json=BODY, headers=headers) for _ in range(4)]

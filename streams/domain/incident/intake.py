@@ -14,8 +14,10 @@ from streams.domain.core import Source
 from streams.domain.incident.table import CAPTURE, OBSERVE, State
 
 
-def command_of(report: IncidentReport, department: str, realm: Realm, source: Source, now: int) -> IncidentCommand:
-    """`now`: append time of the intake record, copied as received_at. Raises InvalidPayload."""
+def command_of(
+    report: IncidentReport, department: str, realm: Realm, source: Source, now: int, policy_version: str = ""
+) -> IncidentCommand:
+    """`now`: append time of the intake record, copied as received_at. `policy_version`: in force then. Raises InvalidPayload."""
     if not report.external_id:
         raise InvalidPayload(Reason.BAD_VALUE, "external_id is empty", "/external_id")
     check_length(report.external_id, MAX_ID_LENGTH, "/external_id")
@@ -65,6 +67,7 @@ def command_of(report: IncidentReport, department: str, realm: Realm, source: So
         src_offset=source.offset,
         src_position=0,
         home_cluster="",
+        policy_version=policy_version,
     )
 
 
