@@ -128,9 +128,7 @@ class Activation(Body):
     """Which version of the policies new cases get, from when, and why."""
 
     version: Annotated[str, Meta(min_length=1, max_length=20, description="of the policies, such as 2026.1")]
-    reason: Annotated[
-        str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, description="kept for ever: name no citizen")
-    ]
+    reason: Annotated[str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, description="kept for ever: name no citizen")]
     from_: Annotated[Time, Meta(description="not in the past; without it from now on")] | None = msgspec.field(name="from", default=None)
 
 

@@ -41,9 +41,7 @@ READ_SECONDS = 5.0
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter()
 
-    @router.get(
-        "/v1/policies/active", openapi_extra=READ, summary="Which policies new cases get, since when, and what is planned"
-    )
+    @router.get("/v1/policies/active", openapi_extra=READ, summary="Which policies new cases get, since when, and what is planned")
     async def get_active(request: Request) -> Response:
         """Every activation of the realm: earlier, standing, planned. Without one, the newest version of the release holds."""
         context = parts.entrance(request)
