@@ -67,6 +67,10 @@ PAGES = Topic("pages", "case_id", ("page",), ("notifier",), ("sink", "notifier")
 DUTY_EVENTS = Topic(
     "duty.events", "desk or person", ("duty_event",), ("notifier",), ("sink", "notifier"), 30, exactness=Exactness.AT_LEAST_ONCE
 )
+DESKS: dict[str, Topic] = {  # hand-overs by the level that must look now; mirrored between clusters
+    level: Topic(f"desk.{level}", "case_id", ("handover",), ("case",), ("sink",), -1)
+    for level in ("village", "town", "county", "city", "province")
+}
 OUTCOMES = Topic("outcomes", "case_id", ("outcome",), ("case", "alarm"), ("sink",), 30)
 LIVE_DELTAS = Topic("live.deltas", "case_id", ("live_delta",), ("analytics",), ("sink", "dashboard"), 7)
 SEALED = Topic("incident.sealed", "case_id", ("sealed",), ("gateway",), ("sink",), -1)
@@ -97,8 +101,8 @@ ANALYTICS_TABLE = Topic(
 )
 
 TOPICS: tuple[Topic, ...] = (
-    INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, ALARM_COMMANDS, ALARM_EVENTS, NOTIFICATIONS, PAGES, DUTY_EVENTS, OUTCOMES, LIVE_DELTAS,
-    SEALED, DEAD_LETTERS, AUDIT, PEOPLE, CONFIG, CASE_TABLE, ALARM_TABLE, ANALYTICS_TABLE,
+    INTAKE, INCIDENT_COMMANDS, INCIDENT_EVENTS, ALARM_COMMANDS, ALARM_EVENTS, NOTIFICATIONS, PAGES, DUTY_EVENTS, *DESKS.values(), OUTCOMES,
+    LIVE_DELTAS, SEALED, DEAD_LETTERS, AUDIT, PEOPLE, CONFIG, CASE_TABLE, ALARM_TABLE, ANALYTICS_TABLE,
 )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def write_settings(old: Settings, new: Path, realms: str, departments: Iterable[
 def carry_rows(old: Settings, new: Path, url: str, log: str, held: Iterable[Held], accounts: Mapping[str, Account]) -> dict[str, int]:
     """Rows whose records are no longer in Kafka, into the new warehouse; answers how many of each stream. `url`: a restored copy of the
     old server's database, to be changed in place; needed only when there are such rows."""
-    names = {stream.name: [h.name for h in held if h.topic is stream.topic] for stream in STREAMS}
+    names = {stream.name: [h.name for h in held if h.topic in stream.topics] for stream in STREAMS}
     if not any(at for topics in names.values() for name in topics for at in accounts[name].lowest.values()):
         return {}
     if old.clickhouse_url and not url:

@@ -54,7 +54,7 @@ def groups(held: Sequence[Held]) -> list[Group]:
             if mine:
                 found.append(Group(group_of(lane, realm), mine, lane=lane))
     for stream in STREAMS:
-        mine = tuple(h for h in held if h.topic is stream.topic)
+        mine = tuple(h for h in held if h.topic in stream.topics)
         if mine:
             found.append(Group(stream.group, mine, stream=stream))
     return found

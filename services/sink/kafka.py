@@ -33,7 +33,7 @@ class Topics:
     def __init__(self, bootstrap: str, stream: Stream, realms: Sequence[Realm]) -> None:
         self.bootstrap = bootstrap
         self.stream = stream
-        self.names = [stream.topic.in_realm(realm) for realm in realms]
+        self.names = [topic.in_realm(realm) for topic in stream.topics for realm in realms]
 
     async def places(self) -> list[Place]:
         """Every partition; waits until all topics exist."""

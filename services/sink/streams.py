@@ -10,7 +10,8 @@ from schemas.topics import Topic
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One topic in all served realms. `facts` holds one row a record; `rollups` are filled by views `<rollup>_mv` over `<facts>_in`."""
+    """One topic, or several alike, in all served realms. `facts` holds one row a record; `rollups` are filled by views `<rollup>_mv` over
+    `<facts>_in`."""
 
     name: str
     topic: Topic
@@ -19,6 +20,11 @@ class Stream:
     rollups: tuple[str, ...] = ()
     marked: bool = True  # its records carry a `src` header and its facts the src columns
     prefix: str = "liandong-sink"  # of the consumer group; another for a second warehouse on the same Kafka
+    more: tuple[Topic, ...] = ()  # topics of the same type, retention and rule of marks as `topic`
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        return (self.topic, *self.more)
 
     @property
     def inlet(self) -> str:
@@ -37,10 +43,11 @@ EVENTS = Stream(
 )  # fmt: skip
 ALARM_EVENTS = Stream("alarm_events", topics.ALARM_EVENTS, "alarm_event", "alarm_events", ("alarm_now", "alarm_events_by_hour"))
 NOTIFICATIONS = Stream("notifications", topics.NOTIFICATIONS, "notification", "notifications")
+HANDOVERS = Stream("handovers", topics.DESKS["village"], "handover", "handovers", more=tuple(topics.DESKS.values())[1:])
 DELTAS = Stream("deltas", topics.LIVE_DELTAS, "live_delta", "live_deltas", ("state_totals", "flow_by_minute", "flow_by_hour", "openings"))
 OUTCOMES = Stream("outcomes", topics.OUTCOMES, "outcome", "outcomes", ("outcome_counts",))
 SEALED = Stream("sealed", topics.SEALED, "sealed", "sealed", marked=False)
 DEAD_LETTERS = Stream("dead_letters", topics.DEAD_LETTERS, "dead_letter", "dead_letters")
 AUDIT = Stream("audit", topics.AUDIT, "audit_entry", "audit", marked=False)
 
-STREAMS: tuple[Stream, ...] = (EVENTS, ALARM_EVENTS, NOTIFICATIONS, DELTAS, OUTCOMES, SEALED, DEAD_LETTERS, AUDIT)
+STREAMS: tuple[Stream, ...] = (EVENTS, ALARM_EVENTS, NOTIFICATIONS, HANDOVERS, DELTAS, OUTCOMES, SEALED, DEAD_LETTERS, AUDIT)

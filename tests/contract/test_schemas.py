@@ -22,7 +22,8 @@ FROZEN = {1: "incident_report 1", 2: "incident_command 1", 3: "incident_event 1"
           6: "dead_letter 1", 7: "audit_entry 1", 8: "sealed 1", 9: "incident_case 1",
           10: "alarm_command 1", 11: "alarm_event 1", 12: "notification 1", 13: "alarm_case 1",
           14: "incident_command 2", 15: "incident_event 2", 16: "incident_case 2",
-          17: "notification 2", 18: "page 1", 19: "duty_event 1", 20: "people_record 1", 21: "activation 1"}  # fmt: skip
+          17: "notification 2", 18: "page 1", 19: "duty_event 1", 20: "people_record 1", 21: "activation 1",
+          22: "handover 1"}  # fmt: skip
 PYTHON_OF = {"string": str, "bytes": bytes, "long": int, "int": int, "double": float, "boolean": bool}
 
 

@@ -16,6 +16,7 @@ import pytest
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.realms import Realm
 from schemas.registry import latest
+from schemas.state.clock import Clock, Pause
 from services.embedded.ports import free_port
 from services.sink import container, fence, repair
 from services.sink.container import varint
@@ -103,9 +104,33 @@ def test_bytes_of_kafka_become_rows_field_by_field(handle: Handle) -> None:
     handle.insert_avro(EVENTS.inlet, EVENT_ROWS.container(7, range(3)))
     row = handle.rows("SELECT *, toUnixTimestamp64Milli(received_at) AS ms FROM incident_events WHERE case_seq = 2")[0]
     expected = numbered.event(1, 0)
-    plain = [name for name in IncidentEvent.__struct_fields__ if not name.endswith("_at")]
+    plain = [name for name in IncidentEvent.__struct_fields__ if not name.endswith("_at") and name not in ("ack_by", "clocks")]
     assert {name: row[name] for name in plain} == {name: getattr(expected, name) for name in plain}
     assert (row["ms"], row["_blk"], row["_off"], row["_topic"]) == (expected.received_at, 7, 1, "incident.events")
+
+
+def test_the_clocks_of_an_event_become_named_tuples_with_their_pauses(handle: Handle) -> None:
+    pause = Pause("expert_appraisal", numbered.START_MS, 0, "chief")
+    held = {
+        "holder": "water",
+        "level": "county",
+        "unit": "working_day",
+        "until": "business",
+        "budget": 5,
+        "extended": 0,
+        "calendar": "2026.1",
+    }
+    told: dict[str, Any] = {"stopped_at": 0, "told": 1, "breached_at": 0, "retracted": False, "epoch": 2}
+    times: dict[str, Any] = {"policy": "sla_default 1/clocks/2", "started_at": numbered.START_MS, "due_at": numbered.START_MS + 5}
+    clock = Clock(purpose="handle", round=1, pauses=(pause,), **held, **told, **times)
+    rows = Records(EVENTS, lambda number, partition: numbered.event(number, partition, clocks=(clock,) * number))
+    handle.insert_avro(EVENTS.inlet, rows.container(7, range(3)))
+    found = handle.rows(
+        "SELECT c.purpose AS purpose, c.holder AS holder, toUnixTimestamp64Milli(c.due_at) AS due, c.epoch AS epoch, c.retracted AS no, "
+        "c.pauses.reason AS reasons, toUnixTimestamp64Milli(c.pauses.since[1]) AS since FROM incident_events ARRAY JOIN clocks AS c"
+    )
+    row = {"purpose": "handle", "holder": "water", "due": clock.due_at, "epoch": 2, "no": False}
+    assert [dict(one) for one in found] == [row | {"reasons": ["expert_appraisal"], "since": pause.since}] * 3
 
 
 def test_an_insert_fills_facts_and_every_rollup(handle: Handle) -> None:
