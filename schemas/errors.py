@@ -80,6 +80,8 @@ class Refusal(StrEnum):
     NOT_CONTESTED = "not_contested"
     LEVEL_TOO_HIGH = "level_too_high"
     SAME_ORG = "same_org"
+    POLICY_UNKNOWN = "policy_unknown"
+    POLICY_UNCHANGED = "policy_unchanged"
     TARGET_MISSING = "target_missing"
     TARGET_ITSELF = "target_itself"
     NOT_MERGED = "not_merged"

@@ -11,24 +11,25 @@ from typing import Any
 from schemas import bounds, divisions
 from schemas.errors import InvalidPayload, Reason
 from schemas.policies import latest, policies
+from schemas.policy import store
 from schemas.policy.terms import LEVELS, Purpose
 from services.gateway import bodies
 
 PARTICULAR = (
     "level", "orgs", "until", "purpose", "amount", "rung", "paper", "target", "person", "score", "response_level", "division", "place",
-    "occurred_at",
+    "occurred_at", "policy_version",
 )  # fmt: skip
 REQUIRED: dict[str, tuple[str, ...]] = {
     "return": ("reason",), "assign_down": ("org",), "convene": ("orgs",), "task_waive": ("reason",), "suspend": ("reason",),
     "shelve": ("reason", "until"), "supervise": ("rung",), "respond": ("response_level",), "extend": ("reason", "purpose"),
     "merge_into": ("target",), "void": ("reason",), "contest": ("reason", "purpose"), "uphold_breach": ("reason", "purpose"),
-    "withdraw_breach": ("reason", "purpose"),
+    "withdraw_breach": ("reason", "purpose"), "repin": ("reason",),
 }  # fmt: skip
 TAKES: dict[str, tuple[str, ...]] = {
     "offer_up": ("level",), "assign": ("level",), "assign_down": ("level",), "convene": ("orgs",), "suspend": ("until",),
     "shelve": ("until",), "supervise": ("rung", "paper"), "reply_supervision": ("rung", "paper"), "lift_supervision": ("rung", "paper"),
     "respond": ("response_level",), "extend": ("purpose", "amount"), "evaluate": ("score", "person"), "reopen": ("person",),
-    "contest": ("purpose",), "uphold_breach": ("purpose",), "withdraw_breach": ("purpose",),
+    "repin": ("policy_version",), "contest": ("purpose",), "uphold_breach": ("purpose",), "withdraw_breach": ("purpose",),
     "merge_into": ("target",), "amend": ("division", "place"), "accept": ("occurred_at",), "sign": ("occurred_at",),
     "report": ("occurred_at",), "self_handle": ("occurred_at",),
 }  # fmt: skip
@@ -51,6 +52,7 @@ def check(body: bodies.Command, name: str, now: int, errors: list[InvalidPayload
         "purpose": _one_of(body.purpose, PURPOSES, "/purpose", errors),
         "rung": _one_of(body.rung, policies(latest()).rungs, "/rung", errors),
         "orgs": tuple(dict.fromkeys(body.orgs or ())),
+        "policy_version": _one_of(body.policy_version, store.versions(), "/policy_version", errors) if body.policy_version else "",
         "paper": body.paper or "",
         "amount": body.amount or 0,
         "score": body.score or 0,

@@ -120,6 +120,7 @@ class Command(Body):
     ) = None
     score: Annotated[int, Meta(ge=1, le=5, description="evaluate: 1 very dissatisfied to 5 very satisfied")] | None = None
     response_level: Annotated[int, Meta(ge=0, le=4, description="respond: 1 to 4 (I to IV), 0 ends it")] | None = None
+    policy_version: Annotated[str, Meta(max_length=40, description="repin: the version; without it the newest")] | None = None
     division: Annotated[str, Meta(max_length=12, description="amend: where it really is")] | None = None
     place: Place | None = None
 

@@ -36,6 +36,7 @@ BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what is posted, 
     "contest": ({"reason": "holiday", "purpose": "accept"}, {"reason": "holiday", "purpose": "accept"}),
     "uphold_breach": ({"reason": "seen", "purpose": "sign", "org": "water"}, {"purpose": "sign", "org": "water"}),
     "withdraw_breach": ({"reason": "seen", "purpose": "sign"}, {"purpose": "sign"}),
+    "repin": ({"reason": "new_rules", "policy_version": "2026.1"}, {"reason": "new_rules", "policy_version": "2026.1"}),
     "merge_into": ({"target": OTHER.upper()}, {"target": OTHER}),
     "amend": (
         {"division": "440305001", "place": {"lon": 113.9, "lat": 22.5}},

@@ -67,6 +67,7 @@ READY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what a command's 
     "contest": ({"clocks": (LATE,)}, {"purpose": "accept", "org": "", "actor_level": "county", "actor_org": "440305-desk"}),
     "uphold_breach": ({"clocks": (LATE,), "contests": (DISPUTE,)}, {"purpose": "accept", "org": "", "actor_level": "city"}),
     "withdraw_breach": ({"clocks": (LATE,), "contests": (DISPUTE,)}, {"purpose": "accept", "org": "", "actor_level": "city"}),
+    "repin": ({"calendar_version": "cn-2020-2025"}, {"actor_level": "province"}),
     "merge_into": ({}, {"target": OTHER}),
     "split": ({"before": "handling", "merged_into": OTHER}, {}),
     "absorb": ({}, {"target": OTHER}),

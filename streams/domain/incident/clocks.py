@@ -78,10 +78,16 @@ def all_stopped(state: IncidentCase, at: int, now: int) -> tuple[Clock, ...]:
 
 
 def reruled(state: IncidentCase, clock: Clock, now: int) -> Clock:
+    """The clock by the type and grade as they are now."""
     found = rules.limit(state.policy_version, clock.purpose, state.incident_type, state.grade)
     if clock.purpose in (REPLY, REPORT_UP) or found is None or found.rule.policy == clock.policy:
         return clock
-    rule, cal = found.rule, cal_of(clock)
+    return under(clock, found.rule, now)
+
+
+def under(clock: Clock, rule: Rule, now: int) -> Clock:
+    """The clock from its own start under another rule; as it is when its deadline would then lie in the past."""
+    cal = cal_of(clock)
     extended = min(clock.extended, rule.extension) if rule.unit == clock.unit else 0
     fresh = replace(start(rule, cal, clock.started_at, clock.holder, clock.level, clock.round), pauses=clock.pauses, extended=extended)
     fresh = replace(fresh, due_at=due_time(fresh, cal), epoch=clock.epoch + 1)

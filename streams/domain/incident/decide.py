@@ -19,7 +19,7 @@ from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_COMMANDS
 from streams.domain.commands import COMMAND, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
-from streams.domain.incident import contests, effects, overlays
+from streams.domain.incident import contests, effects, overlays, rules
 from streams.domain.incident.effects import EFFECTS, first_desk, rule_of
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.guards import GUARDS
@@ -168,7 +168,7 @@ def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase
         "producer": command.producer,
         "handler_person": "",
         "opened_at": command.occurred_at,
-        "policy_version": latest(),
+        "policy_version": command.policy_version if command.policy_version and rules.is_known(command.policy_version) else latest(),
         "calendar_version": calendar.LATEST,
         "home_cluster": command.home_cluster,
         "ownership_epoch": 0,

@@ -9,7 +9,7 @@ from schemas.divisions import divisions, is_within
 from schemas.errors import Refusal
 from schemas.event_types import event_types
 from schemas.state.incident_case.event import IncidentCase
-from streams.domain.incident import contests, overlays, rules, timing
+from streams.domain.incident import contests, overlays, repinning, rules, timing
 from streams.domain.incident.levels import is_above, next_above, rank
 from streams.domain.incident.table import Guard
 
@@ -176,6 +176,10 @@ def ruler(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal |
     return contests.why_not_rule(state, command)
 
 
+def repin(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
+    return repinning.why_not_repin(state, command)
+
+
 def affected(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
     """The reporter or another citizen it concerns, or a desk that did not handle it: never the handler alone."""
     if command.person:
@@ -209,5 +213,5 @@ GUARDS: dict[Guard, Check] = {
     Guard.TASKS_DONE: tasks_done, Guard.GROUND: ground, Guard.APPROVER: approver, Guard.SUSPENDED: suspended, Guard.SHELVED: shelved,
     Guard.SUPERIOR: superior, Guard.REVIEW: review, Guard.RUNG: rung, Guard.OWES_REPLY: owes_reply, Guard.ISSUER: issuer,
     Guard.RESPONSE: response, Guard.EXTENSIBLE: extensible, Guard.AFFECTED: affected, Guard.TARGET: target, Guard.ABSORBED: absorbed,
-    Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler,
+    Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler, Guard.REPIN: repin,
 }  # fmt: skip

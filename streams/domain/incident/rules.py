@@ -8,8 +8,10 @@ from typing import NamedTuple
 from schemas import clocks
 from schemas.calendar import calendar
 from schemas.clocks import Unit, Until
+from schemas.errors import UnknownPolicy
 from schemas.policies import Policies, policies
 from schemas.policy.rules import ClockRule, Hop, Ladder, Rung
+from schemas.policy.store import versions
 from schemas.policy.terms import Grantor, Level, Starts, Whom
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.working import add_working, end_of_calendar_day, end_of_working_day
@@ -76,9 +78,20 @@ def limit(version: str, purpose: str, incident_type: str, grade: int) -> Limit |
     return Limit(book(version).rules[_reference(found)], found.starts) if found else None
 
 
+def is_known(version: str) -> bool:
+    """Whether this release has that version."""
+    try:
+        book(version)
+    except UnknownPolicy:
+        return False
+    return True
+
+
+@lru_cache(maxsize=8192)
 def rule_of(version: str, reference: str) -> clocks.Rule:
-    """The rule that a clock runs by."""
-    return book(version).rules[reference]
+    """The rule that a clock runs by; of another version, where a case was given a new one and the clock kept its rule."""
+    found = book(version).rules.get(reference)
+    return found or next(rule for known in reversed(versions()) if (rule := book(known).rules.get(reference)))
 
 
 def hop_of(state: IncidentCase, level: str) -> tuple[Hop, Limit] | None:

@@ -70,6 +70,7 @@ class Guard(StrEnum):
     EXTENSIBLE = "extensible"  # a running clock, not extended yet, not due, within what the policy allows
     CONTESTABLE = "contestable"  # a breach that stands and was not contested yet; asked at or below the level whose clock it is
     RULER = "ruler"  # a contest waits, and the actor's level is above that of the clock
+    REPIN = "repin"  # an administrator or the province, and another version that is known
     AFFECTED = "affected"  # a citizen asks for it, or one who did not handle it
     TARGET = "target"  # another case is named
     ABSORBED = "absorbed"  # the named case is merged into this one
@@ -124,6 +125,7 @@ TABLE: tuple[Row, ...] = (
     _row("contest", CONTESTED, None, "contested", G.REASON, G.CONTESTABLE),
     _row("uphold_breach", CONTESTED, None, "breach_upheld", G.REASON, G.RULER),
     _row("withdraw_breach", CONTESTED, None, "breach_withdrawn", G.REASON, G.RULER),
+    _row("repin", OPEN, None, "repinned", G.REASON, G.REPIN),
     _row("report", S.HANDLING, S.REPORTED, "reported", G.ACTIVE, G.TASKS_DONE),
     _row("check", S.REPORTED, S.VERIFYING, "checking"),
     _row("verify_ok", frozenset({S.REPORTED, S.VERIFYING}), S.CLOSED, "closed", G.OTHER_PERSON),

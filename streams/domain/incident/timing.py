@@ -18,7 +18,7 @@ from schemas.state.clock import Clock
 from schemas.state.incident_case.event import IncidentCase, Segment
 from streams.domain.clocks.clock import extend, may_extend, may_pause, pause, resume
 from streams.domain.clocks.running import is_paused, point
-from streams.domain.incident import contests, overlays, rules
+from streams.domain.incident import contests, overlays, repinning, rules
 from streams.domain.incident.clocks import (
     ACCEPT,
     HANDLE,
@@ -184,6 +184,7 @@ AFTER_END: dict[str, Special] = {  # what touches the clocks of an ended case to
 SPECIAL: dict[str, Special] = AFTER_END | {
     "triage": _regraded, "amend": _regraded, "offer_up": _offered, "take": _answered, "return": _answered, "assign_down": _handed_down,
     "suspend": _paused, "shelve": _paused, "resume": _resumed, "unshelve": _resumed, "supervise": _supervised, "extend": _extended,
+    "repin": repinning.repinned,
 }  # fmt: skip
 
 
