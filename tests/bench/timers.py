@@ -1,7 +1,8 @@
-"""Timers: `python -m tests.bench.timers [keys] [of these due in one minute] [seconds before it]`. Prints JSON, then tables.
+"""Timers: `python -m tests.bench.timers [keys] [of these due in one minute] [seconds before it] [kills]`. Prints JSON, then tables.
 
 First the wheel alone: its memory and its speed. Then a worker on a real broker that holds four timers for each key, most of them due within
 one minute, and afterwards a steady 100 a second: how late each was (due to the append of what it said), and whether each rang once.
+The worker is killed (-9) `kills` times within that minute, and started again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -126,13 +128,17 @@ async def judge(bootstrap: str, due: int, base: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def on_a_broker(keys: int, due: int, lead: int) -> dict[str, Any]:
+def on_a_broker(keys: int, due: int, lead: int, kills: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         broker = Broker(Path(home) / "broker", heap_mb=512).start()
         worker = None
+
+        def start() -> subprocess.Popen[bytes]:
+            return timed_worker.start(broker.bootstrap, Realm.LIVE, PARTITIONS, Path(home) / "worker", "one")
+
         try:
             asyncio.run(timed_worker.make_topics(broker.bootstrap, Realm.LIVE, PARTITIONS))
-            worker = timed_worker.start(broker.bootstrap, Realm.LIVE, PARTITIONS, Path(home) / "worker")
+            worker = start()
             base = time.time_ns() // 1_000_000 + lead * 1000
             asyncio.run(send(broker.bootstrap, keys, due, base))
             await_lane(broker.bootstrap)
@@ -141,8 +147,16 @@ def on_a_broker(keys: int, due: int, lead: int) -> dict[str, Any]:
                 sys.exit(f"the keys were armed {-spare:.0f} s after the minute began: more seconds before it are needed here")
             time.sleep(spare)
             cpu, of_broker = cpu_of(worker.pid), cpu_of(broker.pid)
-            time.sleep(MINUTE_MS / 1000)
-            figures = {"worker_cpu_seconds": cpu_of(worker.pid) - cpu, "broker_cpu_seconds": cpu_of(broker.pid) - of_broker}
+            used = -cpu
+            for _ in range(kills):
+                time.sleep(MINUTE_MS / 1000 / (kills + 1))
+                used += cpu_of(worker.pid)
+                worker.kill()
+                worker.wait()
+                worker = start()
+            time.sleep(max(0.0, (base + MINUTE_MS) / 1000 - time.time_ns() / 1e9))
+            used += cpu_of(worker.pid)
+            figures = {"kills": kills, "worker_cpu_seconds": used, "broker_cpu_seconds": cpu_of(broker.pid) - of_broker}
             time.sleep(max(0.0, (base + STEADY_FROM_MS) / 1000 + STEADY / STEADY_PER_SECOND + 5 - time.time_ns() / 1e9))
             await_lane(broker.bootstrap)
             memory = psutil.Process(worker.pid).memory_info()
@@ -160,10 +174,12 @@ def main() -> None:
     if due + STEADY > keys:
         sys.exit(f"{keys} keys are too few for {due} in the minute and {STEADY} after it")
     alone = wheel_alone(keys)
-    found = on_a_broker(keys, due, lead)
+    kills = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+    found = on_a_broker(keys, due, lead, kills)
     print(json.dumps({"keys": keys, "timers_a_key": TIMERS, "cores": os.cpu_count(), "wheel": alone, "worker": found}))
     print("the wheel alone: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in alone.items()))
-    print(f"{found['rang']:,} of {found['wanted']:,} rang, {found['rang_twice']} twice, by {found['wake_ups']:,} wake-ups")
+    struck = f"; worker killed {kills} times" if kills else ""
+    print(f"{found['rang']:,} of {found['wanted']:,} rang, {found['rang_twice']} twice, by {found['wake_ups']:,} wake-ups{struck}")
     cpu = f"in the minute {found['worker_cpu_seconds']:.1f} CPU-s, broker {found['broker_cpu_seconds']:.1f}"
     print(f"worker: {found['worker_rss_mb']} MB; {cpu}")
     print(f"{'late by, ms':<14}" + "".join(f"{name:>8}" for name in found["minute_ms"]))
