@@ -1,4 +1,5 @@
-"""`liandong policy`: which rules hold, where they come from, and what a draft would change. Needs no platform."""
+"""`liandong policy`: which rules hold, where they come from, and what a draft would change. Needs no platform, save to activate a
+version, to see what is active, and to rehearse on a platform's own history."""
 
 from __future__ import annotations
 
@@ -20,10 +21,14 @@ from schemas.policy.reading import Fault, in_order
 from schemas.policy.rules import Rule
 from schemas.policy.words import CERTAINTY, general, holding, selector_of, subject_of, whom_words, words_of
 from services.commands.options import AsJson, end, print_json
+from services.commands.policy_activate import activate, active
 
 app = typer.Typer(
-    help="List, show, check and compare policies: clocks, lateness, reporting up, suspension, supervision.", no_args_is_help=True
+    help="List, show, check, compare, rehearse and activate policies: clocks, lateness, reporting up, suspension, supervision.",
+    no_args_is_help=True,
 )
+app.command()(activate)
+app.command()(active)
 Where = Annotated[
     str, typer.Option("--in", metavar="VERSION|PATH", help="A version, or a draft folder or file. Default: the latest version.")
 ]
