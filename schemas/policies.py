@@ -24,6 +24,7 @@ class Policies:
         self.version: str = collection.version
         self.title_zh: str = collection.title_zh
         self.in_force_from: date = collection.in_force_from
+        self.digest: str = collection.digest
         self.documents: dict[str, Document] = {placed.document.id: placed.document for placed in collection.placed}
         self.rules: dict[str, tuple[Rule, ...]] = {name: tuple(resolve(document)) for name, document in self.documents.items()}
         every = [rule for rules in self.rules.values() for rule in rules]
@@ -86,9 +87,23 @@ def fit(selector: Selector, incident_type: str, grade: int) -> tuple[int, bool] 
     return None if prefix < 0 else (prefix, bool(selector.grades))
 
 
-@cache
+_lent: dict[str, Policies] = {}
+
+
+def lend(found: Policies) -> str:
+    """Makes a draft known to this process, for a rehearsal: never in a worker. The name to ask for it by, which is that of its contents."""
+    name = f"{found.version} {found.digest[:12]}"
+    _lent[name] = found
+    return name
+
+
 def policies(version: str) -> Policies:
     """UnknownPolicy if this release knows no such version; schemas.policy.store.AlteredPolicy if its files were changed."""
+    return _lent.get(version) or _released(version)
+
+
+@cache
+def _released(version: str) -> Policies:
     return Policies(store.released(version))
 
 

@@ -39,6 +39,11 @@ class Collection:
     in_force_from: date
     placed: tuple[Placed, ...]  # by id
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 over those of its documents."""
+        return hashlib.sha256(" ".join(placed.sha256 for placed in self.placed).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Locked:
@@ -75,11 +80,9 @@ def versions() -> tuple[str, ...]:
 
 
 def fingerprint(version: str) -> str:
-    """SHA-256 over the locked hashes of a version's manifest and documents: releases that agree on it agree on every rule. UnknownPolicy
-    if there is no such version."""
-    manifest = {line.file: line.sha256 for line in locked()}
-    parts = [placed.sha256 for placed in released(version).placed]
-    return hashlib.sha256(" ".join((manifest[f"versions/{version}.toml"], *parts)).encode()).hexdigest()
+    """SHA-256 over those of a version's documents: releases that agree on it agree on every rule. UnknownPolicy if there is no such
+    version."""
+    return released(version).digest
 
 
 @cache

@@ -8,12 +8,11 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from schemas.event_types import event_types
-from schemas.policies import Policies, latest, policies
+from schemas.policies import Policies, latest
 from schemas.policy import store
 from schemas.policy.checks import check as faults_of
 from schemas.policy.difference import changes
@@ -22,6 +21,8 @@ from schemas.policy.rules import Rule
 from schemas.policy.words import CERTAINTY, general, holding, selector_of, subject_of, whom_words, words_of
 from services.commands.options import AsJson, end, print_json
 from services.commands.policy_activate import activate, active
+from services.commands.policy_drafts import console, open_policies, print_faults, read_draft, table_of
+from services.commands.policy_rehearse import rehearse
 
 app = typer.Typer(
     help="List, show, check, compare, rehearse and activate policies: clocks, lateness, reporting up, suspension, supervision.",
@@ -29,10 +30,10 @@ app = typer.Typer(
 )
 app.command()(activate)
 app.command()(active)
+app.command()(rehearse)
 Where = Annotated[
     str, typer.Option("--in", metavar="VERSION|PATH", help="A version, or a draft folder or file. Default: the latest version.")
 ]
-WIDTH = 160
 
 
 @app.command("list")
@@ -41,7 +42,7 @@ def list_documents(*, where: Where = "", as_json: AsJson = False) -> None:
 
     Example: liandong policy list --in 2026.1
     """
-    found = _open(where)
+    found = open_policies(where)
     if as_json:
         print_json(
             {
@@ -55,13 +56,13 @@ def list_documents(*, where: Where = "", as_json: AsJson = False) -> None:
         return
     typer.echo(f"{found.version}  {found.title_zh}")
     typer.echo(f"in force from {found.in_force_from}; released: {', '.join(store.versions())}; new cases get {latest()}\n")
-    table = _table("document", "version", "kind", "rules", "certainty", "in force from", "title and source")
+    table = table_of("document", "version", "kind", "rules", "certainty", "in force from", "title and source")
     for name, document in found.documents.items():
         certainty = f"{document.certainty} {CERTAINTY[document.certainty]}"
         words = f"{document.title_zh}\n{document.source}"
         cells = (name, document.version, document.kind, len(found.rules[name]), certainty, document.in_force_from, words)
         table.add_row(*(escape(str(cell)) for cell in cells))
-    _console().print(table)
+    console().print(table)
 
 
 @app.command()
@@ -81,7 +82,7 @@ def show(
     """
     if bool(document) == bool(incident_type):
         end("name a document, or an incident with --type and --grade (one of both)", code=2)
-    found = _open(where)
+    found = open_policies(where)
     if document:
         _show_document(found, document, as_json)
     elif incident_type not in event_types():
@@ -101,12 +102,12 @@ def check(
 
     Example: liandong policy check drafts/faster-grade-2
     """
-    collection, faults = _draft(path)
+    collection, faults = read_draft(path)
     faults = in_order((*faults, *faults_of(collection)))
     if as_json:
         print_json({"right": not faults, "based_on": collection.version.removeprefix("draft of "), "faults": [_fault(f) for f in faults]})
     elif faults:
-        _print_faults(faults)
+        print_faults(faults)
     else:
         typer.echo(f"{path} is right: {len(collection.placed)} documents hold together. See what it changes with:")
         typer.echo(f"  liandong policy diff {collection.version.removeprefix('draft of ')} {path}")
@@ -125,7 +126,7 @@ def diff(
 
     Example: liandong policy diff 2026.1 drafts/faster-grade-2
     """
-    found = changes(_open(before), _open(after))
+    found = changes(open_policies(before), open_policies(after))
     if as_json:
         print_json([msgspec.to_builtins(change) | {"words": str(change)} for change in found])
         return
@@ -133,28 +134,6 @@ def diff(
         typer.echo(str(change))
     if not found:
         typer.echo(f"{before} and {after} say the same for every incident")
-
-
-def _open(where: str) -> Policies:
-    """A version by its name, or a draft by its path; ends the command where that cannot be."""
-    name = where or latest()
-    if name in store.versions():
-        return policies(name)
-    if not Path(name).exists():
-        end(f"there is no version and no path {name}; versions: {', '.join(store.versions())}", code=3)
-    collection, faults = _draft(Path(name))
-    faults = in_order((*faults, *faults_of(collection)))
-    if faults:
-        _print_faults(faults, err=True)
-        end(f"{name} is not right yet")
-    return Policies(collection)
-
-
-def _draft(path: Path) -> tuple[store.Collection, list[Fault]]:
-    try:
-        return store.draft(path, latest())
-    except ValueError as error:
-        end(str(error), code=3)
 
 
 def _show_document(found: Policies, name: str, as_json: bool) -> None:
@@ -172,7 +151,7 @@ def _show_document(found: Policies, name: str, as_json: bool) -> None:
     rules = [(subject_of(rule), rule) for rule in found.rules[name]]
     sources = _sources(document.source, rules)
     typer.echo()
-    _console().print(_rules(rules, sources))
+    console().print(_rules(rules, sources))
     _print_sources(sources)
 
 
@@ -185,9 +164,9 @@ def _show_incident(found: Policies, incident_type: str, grade: int, as_json: boo
     graded = f"grade {grade}" if grade else "not yet graded"
     typer.echo(f"{incident_type} {event_types()[incident_type].name_zh}, {graded}, under {found.version}\n")
     sources = _sources("", of_it + of_all)
-    _console().print(_rules(of_it, sources))
+    console().print(_rules(of_it, sources))
     typer.echo("\nfor every incident alike:\n")
-    _console().print(_rules(of_all, sources))
+    console().print(_rules(of_all, sources))
     _print_sources(sources)
 
 
@@ -205,7 +184,7 @@ def _print_sources(sources: dict[str, int]) -> None:
 
 def _rules(rules: list[tuple[str, Rule]], sources: dict[str, int]) -> Table:
     """One row a rule; its source is a number of `sources`."""
-    table = _table("what", "for whom", "rule", "certainty", "where")
+    table = table_of("what", "for whom", "rule", "certainty", "where")
     for subject, rule in rules:
         words = words_of(rule)
         certainty = f"{words.pop('certainty')} {CERTAINTY[rule.origin.certainty]} [{sources[words.pop('source')]}]"
@@ -233,24 +212,3 @@ def _rule(rule: Rule) -> dict[str, Any]:
 def _fault(fault: Fault) -> dict[str, str]:
     built: dict[str, str] = msgspec.to_builtins(fault)
     return built
-
-
-def _print_faults(faults: list[Fault], err: bool = False) -> None:
-    table = _table("document", "pointer", "wrong", "allowed")
-    for fault in faults:
-        table.add_row(*(escape(cell) for cell in (fault.document, fault.pointer or "(whole)", fault.wrong, fault.allowed)))
-    _console(err).print(table)
-    typer.echo(f"{len(faults)} wrong", err=err)
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
-
-
-def _console(err: bool = False) -> Console:
-    """Wide where nobody watches, as wide as the window otherwise."""
-    console = Console(stderr=err, highlight=False)
-    return console if console.is_terminal else Console(stderr=err, highlight=False, width=WIDTH)

@@ -22,7 +22,7 @@ def activate(
     version: Annotated[str, typer.Argument(help="A released version; see `liandong policy list`.")],
     *,
     realm: Annotated[Realm, typer.Option(help="The world whose new cases get it.")],
-    since: Annotated[str, typer.Option("--from", metavar="TIME", help="now, or a time such as 2027-01-01T00:00 (Beijing, unless it has an offset).")],
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="now, or a time such as 2027-01-01T00:00 (Beijing).")],
     reason: Annotated[str, typer.Option(help="Kept with the activation, for ever.")],
     data_dir: DataDir = DEFAULT,
     as_json: AsJson = False,
@@ -35,13 +35,13 @@ def activate(
     Example: liandong policy activate 2026.1 --realm live --from 2027-01-01T00:00 --reason "2027年度"
     """
     _, state = running(data_dir)
-    body = {"version": version, "reason": reason} | ({} if since == NOW else {"from": _with_offset(since)})
+    body = {"version": version, "reason": reason} | ({} if since == NOW else {"from": with_offset(since)})
     answer = _ask(state, "PUT", realm, body)
     if as_json:
         print_json(answer)
         return
     made = answer["activated"]
-    typer.echo(f"{realm.value}: from {_shown(made['active_from'])} new cases get {made['version']}. Open cases keep theirs.")
+    typer.echo(f"{realm.value}: from {shown(made['active_from'])} new cases get {made['version']}. Open cases keep theirs.")
     if not made["holds"]:
         typer.echo("Somebody else has activated another version for the same moment since: `liandong policy active` says which.")
 
@@ -62,12 +62,12 @@ def active(
         print_json(answers[0] if realm else answers)
         return
     for answer in answers:
-        since = f"since {_shown(answer['since'])}" if answer["since"] else "nothing was activated, so the newest one of the release"
+        since = f"since {shown(answer['since'])}" if answer["since"] else "nothing was activated, so the newest one of the release"
         typer.echo(f"{answer['realm']}: {answer['version']}, {since}")
         for kind in ("earlier", "standing", "planned"):
             found = [answer["standing"]] if kind == "standing" and answer["standing"] else [] if kind == "standing" else answer[kind]
             for one in found:
-                typer.echo(f"  {kind:<8}  {_shown(one['active_from'])}  {one['version']}{_doubt(one)}  {_by(one)}: {one['reason']}")
+                typer.echo(f"  {kind:<8}  {shown(one['active_from'])}  {one['version']}{_doubt(one)}  {_by(one)}: {one['reason']}")
 
 
 def _ask(state: dict[str, Any], method: str, realm: Realm, body: dict[str, str] | None = None) -> dict[str, Any]:
@@ -92,16 +92,16 @@ def client(url: str, key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=SECONDS, trust_env=False)
 
 
-def _with_offset(text: str) -> str:
+def with_offset(text: str, option: str = "--from") -> str:
     """A time without an offset is Beijing's."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        end(f"--from {text!r} is no time: write now, 2027-01-01T00:00 or 2027-01-01T00:00:00+08:00", code=2)
+        end(f"{option} {text!r} is no time: write now, 2027-01-01T00:00 or 2027-01-01T00:00:00+08:00", code=2)
     return (moment if moment.tzinfo else moment.replace(tzinfo=CHINA)).isoformat()
 
 
-def _shown(at: int) -> str:
+def shown(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -1,7 +1,8 @@
 """The workers that run beside this gateway, and which policies they know: each says so at its health address.
 
-They are found by their notes in the data directory. Workers elsewhere are not seen: one that meets a case under a version it does not know
-ends by name (TOO_OLD) before it decides anything, and goes on under a release that does.
+They are found by their notes in the data directory. Workers on other machines are not seen: ask there (`/health` of each names its
+versions) before a version is activated. One that does not know the version of a new case opens it under its own newest; a case that another
+worker has opened under it ends it by name (TOO_OLD) before it decides anything.
 """
 
 from __future__ import annotations

@@ -50,7 +50,12 @@ def written(stage: Stage) -> list[Activation]:
 
 @pytest.mark.parametrize(
     ("since", "moment"),
-    [("now", NOW), ("2027-01-01T00:00", 1_798_732_800_000), ("2027-01-01", 1_798_732_800_000), ("2026-12-31T16:00:00+00:00", 1_798_732_800_000)],
+    [
+        ("now", NOW),
+        ("2027-01-01T00:00", 1_798_732_800_000),
+        ("2027-01-01", 1_798_732_800_000),
+        ("2026-12-31T16:00:00+00:00", 1_798_732_800_000),
+    ],
 )
 def test_a_version_is_activated_from_a_moment_in_beijing_or_with_an_offset(stage: Stage, since: str, moment: int) -> None:
     result = run("activate", "2026.1", "--from", since, *ASKED)
