@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from schemas.event_types import event_types
 from schemas.policy.terms import LEVELS
@@ -18,7 +18,7 @@ HELD_FIXED = (
 )
 CHINA = timedelta(hours=8)
 NIGHT_FROM, NIGHT_TO = 22, 6  # o'clock in China
-Key = TypeVar("Key", tuple[str], tuple[str, str])
+Key = tuple[str, ...]
 
 
 class Window(NamedTuple):
@@ -70,23 +70,27 @@ def night_of(at: int) -> str:
     return (there - timedelta(hours=NIGHT_TO)).date().isoformat()
 
 
-def _breaches(play: Play, window: Window) -> Counter[tuple[str, str]]:
+def _breaches(play: Play, window: Window) -> Counter[Key]:
     return Counter((one.clock, one.incident_type) for one in play.breaches if window.holds(one.due_at))
 
 
-def _pages(play: Play, window: Window, *, at_night: bool) -> Counter[tuple[str, str]]:
+def _pages(play: Play, window: Window, *, at_night: bool) -> Counter[Key]:
     return Counter((one.target, one.level) for one in play.pages if window.holds(one.at) and (night_of(one.at) or not at_night))
 
 
-def _nights(play: Play, window: Window) -> Counter[tuple[str]]:
+def _nights(play: Play, window: Window) -> Counter[Key]:
     return Counter((night,) for one in play.pages if window.holds(one.at) and (night := night_of(one.at)))
 
 
 def _both(rehearsal: Rehearsal, count: Callable[[Play], Counter[Key]], names: tuple[str, ...]) -> list[dict[str, Any]]:
     """A row for each key of either, the largest change first, then the largest figure."""
-    one, other = count(rehearsal.before), count(rehearsal.after)
-    keys = sorted({*one, *other}, key=lambda key: (-abs(other[key] - one[key]), -max(one[key], other[key]), key))
-    return [dict(zip(names, key, strict=True)) | {"in_force": one[key], "draft": other[key]} for key in keys]
+    before, after = count(rehearsal.before), count(rehearsal.after)
+
+    def rank(key: Key) -> tuple[int, int, Key]:
+        return -abs(after[key] - before[key]), -max(before[key], after[key]), key
+
+    keys = sorted({*before, *after}, key=rank)
+    return [dict(zip(names, key, strict=True)) | {"in_force": before[key], "draft": after[key]} for key in keys]
 
 
 def _levels(rehearsal: Rehearsal, window: Window) -> list[dict[str, Any]]:

@@ -25,7 +25,8 @@ def read(path: Path) -> Iterator[tuple[Recorded, int]]:
         lines = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         number = 0
         try:
-            for number, line in enumerate(lines, start=1):
+            for line in lines:
+                number += 1
                 if line.strip():
                     yield decoder.decode(line), raw.tell()
         except (msgspec.MsgspecError, UnicodeDecodeError, OSError, EOFError) as error:

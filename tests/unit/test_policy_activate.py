@@ -19,6 +19,7 @@ from services.commands import policy_activate
 from services.commands.policy import app
 from tests.gateway_stage import NOW, Stage, open_stage
 
+YEAR = 1_798_732_800_000  # 2027-01-01T00:00:00+08:00
 ASKED = ("--realm", "live", "--reason", "2027年度")
 
 
@@ -52,9 +53,9 @@ def written(stage: Stage) -> list[Activation]:
     ("since", "moment"),
     [
         ("now", NOW),
-        ("2027-01-01T00:00", 1_798_732_800_000),
-        ("2027-01-01", 1_798_732_800_000),
-        ("2026-12-31T16:00:00+00:00", 1_798_732_800_000),
+        ("2027-01-01T00:00", YEAR),
+        ("2027-01-01", YEAR),
+        ("2026-12-31T16:00:00+00:00", YEAR),
     ],
 )
 def test_a_version_is_activated_from_a_moment_in_beijing_or_with_an_offset(stage: Stage, since: str, moment: int) -> None:
@@ -123,4 +124,4 @@ def test_the_help_of_each_command_has_an_example(name: str) -> None:
 def test_the_example_of_the_help_does_what_it_says(stage: Stage) -> None:
     result = run("activate", "2026.1", "--realm", "live", "--from", "2027-01-01T00:00", "--reason", "2027年度")
     assert result.exit_code == 0, result.output
-    assert written(stage)[0].active_from == 1_798_732_800_000
+    assert written(stage)[0].active_from == YEAR
