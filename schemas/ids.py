@@ -54,6 +54,11 @@ def derived_id(topic: str, partition: int, offset: int, position: int, at: int) 
     return _uuid("derived", topic, str(partition), str(offset), str(position), str(at))
 
 
+def duty_event_id(realm: str, kind: str, whose: str, since: str) -> str:
+    """Id of a duty event: what it says about whose roster or bundle, and since when. Found again, it is the same."""
+    return _uuid("duty", realm, kind, whose, since)
+
+
 def check_character(text: str) -> str:
     """Luhn mod 32 over the base32 characters: finds every single wrong character and nearly all swaps of neighbours."""
     total = 0

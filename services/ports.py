@@ -126,3 +126,28 @@ class Directory(Protocol):
 
     def gaps(self, desk: str, since: int, until: int) -> tuple[Stretch, ...]:
         """Stretches of [since, until) with nobody on duty, in order; all of it for a desk without a roster."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What one person is told at once. Composed by us: case number, title, time left; nothing about citizens."""
+
+    key: str  # the same for every repeat: whoever carries it drops what it has carried already
+    realm: str
+    kind: str  # alarm, incident; bundle: several that had waited
+    urgency: int  # 1: life in danger or not known, to 3; 0: a bundle
+    case_number: str  # of the first case
+    title: str
+    text: str  # Chinese, as a short message would say it
+    text_en: str
+    due_at: int  # of the clock that runs late, UTC milliseconds; 0: none
+    link: str  # where to look; "" nowhere
+    ack: str  # path at the gateway that acknowledges it; "" for a bundle
+    count: int  # cases that it tells
+
+
+class Pager(Protocol):
+    """One way out to people: a log line, a webhook, a gateway of short messages."""
+
+    async def send(self, to: Contact, channel: Channel, message: Message) -> str:
+        """ "" once whoever carries it has taken it over, else why not, in a few words. Ends within the adapter's bound and raises
+        for nothing that lies outside."""

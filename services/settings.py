@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     rate_limit: str = Field("100000/second", description="events one principal may send through one gateway process")
     clickhouse_url: str = Field("", description="a ClickHouse server; empty: chDB in <data dir>/warehouse")
 
+    page_gateways: str = Field("", description='notifier: who carries other channels than webhooks, "sms=https://…,phone=https://…"')
+    page_link: str = Field("", description="notifier: where a message leads, with {realm} and {case}; empty: the screens' address")
+    webhook_secret: str = Field("", description="notifier: signs webhooks; empty: the one in <data dir>/webhook.secret, made once")
+    heartbeat_url: str = Field("", description="notifier: told every minute that all is well, by POST; empty: nobody is")
+
     sim_rate_per_minute: float = Field(60.0, gt=0, description="simulation: new incidents a minute at the week's mean")
     sim_speed: float = Field(60.0, gt=0, description="simulation: how many times faster than life desks work")
     sim_seed: str = "1"

@@ -22,6 +22,7 @@ class Page(msgspec.Struct, frozen=True):
     division: str
     county: str
     case_number: str
+    title: str
     case_seq: int
     round: int
     clock: str

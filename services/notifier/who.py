@@ -1,0 +1,42 @@
+"""Whom a notification means, by the people who are known at that moment; and what a case is told when nobody could be. Pure."""
+
+from __future__ import annotations
+
+from schemas import ids
+from schemas.avro.incident_command.event import IncidentCommand
+from schemas.avro.notification.event import Notification
+from schemas.avro.page.event import Page
+from schemas.divisions import PROVINCE
+from schemas.people.records import Channel
+from services.notifier.decide import NO_ONE
+from services.ports import Contact, Directory
+from streams.domain.incident.settling import CHINA_MINUTES
+
+HEAD = "head"
+LOG = "log"
+PRODUCER = "notifier"
+NOBODY_NOTIFIED = "nobody_notified"
+
+
+def contacts(directory: Directory, target_kind: str, target: str, at: int) -> tuple[Contact, ...]:
+    """Each person once. While no desk of the platform has a roster, the desk itself is told, by a line in the log: so a fresh platform
+    shows its pages. As soon as one has, a desk without anybody is one that nobody answers for."""
+    found = directory.head(target, at) if target_kind == HEAD else directory.on_duty(target, at)
+    if not found and not directory.desks():
+        found = (Contact(target, target, (Channel(LOG, target),)),)
+    return tuple({contact.person: contact for contact in found}.values())
+
+
+def nobody_notified(asked: Notification, page: Page) -> IncidentCommand | None:
+    """What an incident hears when a page for one of its clocks reached nobody: its ladder climbs at once. None: nothing to tell."""
+    if page.status != NO_ONE or asked.kind != "incident" or not asked.clock:
+        return None
+    return IncidentCommand(
+        command_id=ids.command_id(asked.realm, PRODUCER, f"{NOBODY_NOTIFIED}:{page.page_id}"),
+        case_id=asked.case_id, name=NOBODY_NOTIFIED, realm=asked.realm, expected_seq=-1, division=asked.division, incident_type="",
+        actor_person="", actor_org="", actor_role="", actor_level="", actor_division=PROVINCE,
+        occurred_at=page.at, occurred_offset=CHINA_MINUTES, received_at=0, cause="rule", producer=PRODUCER, state="", source_version=0,
+        holder=asked.clock_holder, reassignments=-1, reopens=-1, grade=0, org="", reason=page.reason, cell="", sealed_ref="",
+        evidence=False, src_topic=page.src_topic, src_partition=page.src_partition, src_offset=page.src_offset, src_position=1,
+        home_cluster="", purpose=asked.clock, target=page.target,
+    )  # fmt: skip
