@@ -373,6 +373,61 @@ AS SELECT realm, toDate(hour, 'Asia/Shanghai') AS day, county, sum(f.opened) AS 
 FROM flow_by_hour AS f
 GROUP BY realm, day, county;
 
+CREATE VIEW bi_page_acknowledgements
+(
+    realm LowCardinality(String),
+    page_id String,
+    kind String,
+    desk String,
+    case_number String,
+    urgency Int32,
+    told_at DateTime64(3, 'UTC'),
+    acknowledged_at Nullable(DateTime64(3, 'UTC')),
+    seconds Nullable(Int64)
+)
+AS SELECT p.realm AS realm, p.page_id AS page_id, any(p.kind) AS kind, any(p.target) AS desk, any(p.case_number) AS case_number, any(p.urgency) AS urgency, any(p.at) AS told_at, minOrNullIf(a.received_at, a.received_at >= p.at) AS acknowledged_at, dateDiff('second', told_at, acknowledged_at) AS seconds
+FROM pages AS p LEFT JOIN (SELECT realm, case_id, round, received_at
+FROM alarm_events
+WHERE type = 'alarm.acknowledged' UNION ALL SELECT realm, case_id, round, received_at
+FROM incident_events
+WHERE type = 'incident.acknowledged') AS a ON (a.realm = p.realm) AND (a.case_id = p.case_id) AND (a.round = p.round)
+WHERE p.status IN ('sent', 'bundled')
+GROUP BY realm, page_id;
+
+CREATE VIEW bi_pages_by_desk
+(
+    realm LowCardinality(String),
+    duty_day Date,
+    desk LowCardinality(String),
+    level LowCardinality(String),
+    night UInt8,
+    notifications UInt64,
+    sent UInt64,
+    bundled UInt64,
+    throttled UInt64,
+    suppressed UInt64,
+    no_one_notified UInt64,
+    messages UInt64
+)
+AS SELECT realm, toDate(at - toIntervalHour(8), 'Asia/Shanghai') AS duty_day, target AS desk, target_level AS level, (toHour(at, 'Asia/Shanghai') < 8) OR (toHour(at, 'Asia/Shanghai') > 19) AS night, count() AS notifications, countIf(status = 'sent') AS sent, countIf(status = 'bundled') AS bundled, countIf(status = 'throttled') AS throttled, countIf(status = 'suppressed') AS suppressed, countIf(status = 'no_one_notified') AS no_one_notified, sum(arrayCount(result -> (result IN ('sent', 'bundled')), results)) AS messages
+FROM pages
+GROUP BY realm, duty_day, desk, level, night;
+
+CREATE VIEW bi_roster_gaps
+(
+    realm LowCardinality(String),
+    desk LowCardinality(String),
+    starts_at DateTime64(3, 'UTC'),
+    ends_at DateTime64(3, 'UTC'),
+    found_at DateTime64(3, 'UTC'),
+    filled UInt8,
+    came_true UInt8
+)
+AS SELECT realm, desk, starts_at, max(ends_at) AS ends_at, min(at) AS found_at, countIf(type = 'gap_filled') > 0 AS filled, countIf(type = 'nobody_on_duty') > 0 AS came_true
+FROM duty_events
+WHERE desk != ''
+GROUP BY realm, desk, starts_at;
+
 CREATE TABLE case_now
 (
     realm LowCardinality(String),
@@ -546,6 +601,77 @@ CREATE MATERIALIZED VIEW dead_letters_mv TO dead_letters
 )
 AS SELECT *
 FROM dead_letters_in;
+
+CREATE TABLE duty_events
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    duty_event_id String,
+    type LowCardinality(String),
+    realm LowCardinality(String),
+    desk LowCardinality(String),
+    person String,
+    channel LowCardinality(String),
+    starts_at DateTime64(3, 'UTC'),
+    ends_at DateTime64(3, 'UTC'),
+    count Int32,
+    case_number String,
+    at DateTime64(3, 'UTC'),
+    INDEX blocks _blk TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY _month
+ORDER BY (realm, desk, starts_at, duty_event_id)
+SETTINGS index_granularity = 2048;
+
+CREATE TABLE duty_events_in
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic String,
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    duty_event_id String,
+    type String,
+    realm String,
+    desk String,
+    person String,
+    channel String,
+    starts_at DateTime64(3, 'UTC'),
+    ends_at DateTime64(3, 'UTC'),
+    count Int32,
+    case_number String,
+    at DateTime64(3, 'UTC')
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW duty_events_mv TO duty_events
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic String,
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    duty_event_id String,
+    type String,
+    realm String,
+    desk String,
+    person String,
+    channel String,
+    starts_at DateTime64(3, 'UTC'),
+    ends_at DateTime64(3, 'UTC'),
+    count Int32,
+    case_number String,
+    at DateTime64(3, 'UTC')
+)
+AS SELECT *
+FROM duty_events_in;
 
 CREATE TABLE flow_by_hour
 (
@@ -1223,6 +1349,10 @@ CREATE TABLE notifications
     src_partition Int32,
     src_offset Int64,
     src_position Int32,
+    clock LowCardinality(String),
+    clock_holder LowCardinality(String),
+    clock_due_at DateTime64(3, 'UTC'),
+    ack_by DateTime64(3, 'UTC'),
     INDEX blocks _blk TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
@@ -1265,7 +1395,11 @@ CREATE TABLE notifications_in
     src_topic String,
     src_partition Int32,
     src_offset Int64,
-    src_position Int32
+    src_position Int32,
+    clock String,
+    clock_holder String,
+    clock_due_at DateTime64(3, 'UTC'),
+    ack_by DateTime64(3, 'UTC')
 )
 ENGINE = Null;
 
@@ -1304,7 +1438,11 @@ CREATE MATERIALIZED VIEW notifications_mv TO notifications
     src_topic String,
     src_partition Int32,
     src_offset Int64,
-    src_position Int32
+    src_position Int32,
+    clock String,
+    clock_holder String,
+    clock_due_at DateTime64(3, 'UTC'),
+    ack_by DateTime64(3, 'UTC')
 )
 AS SELECT *
 FROM notifications_in;
@@ -1441,6 +1579,134 @@ CREATE MATERIALIZED VIEW outcomes_mv TO outcomes
 )
 AS SELECT *
 FROM outcomes_in;
+
+CREATE TABLE pages
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic LowCardinality(String),
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    page_id String,
+    notification_id String,
+    case_id String,
+    kind LowCardinality(String),
+    realm LowCardinality(String),
+    cause LowCardinality(String),
+    target_kind LowCardinality(String),
+    target LowCardinality(String),
+    target_level LowCardinality(String),
+    step Int32,
+    urgency Int32,
+    division String,
+    county LowCardinality(String),
+    case_number String,
+    title String,
+    case_seq Int64,
+    round Int32,
+    clock LowCardinality(String),
+    status LowCardinality(String),
+    reason LowCardinality(String),
+    persons Array(String),
+    channels Array(LowCardinality(String)),
+    results Array(LowCardinality(String)),
+    told Int32,
+    notified_at DateTime64(3, 'UTC'),
+    at DateTime64(3, 'UTC'),
+    src_topic LowCardinality(String),
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32,
+    INDEX blocks _blk TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY _month
+ORDER BY (realm, target, at, page_id)
+SETTINGS index_granularity = 2048;
+
+CREATE TABLE pages_in
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic String,
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    page_id String,
+    notification_id String,
+    case_id String,
+    kind String,
+    realm String,
+    cause String,
+    target_kind String,
+    target String,
+    target_level String,
+    step Int32,
+    urgency Int32,
+    division String,
+    county String,
+    case_number String,
+    title String,
+    case_seq Int64,
+    round Int32,
+    clock String,
+    status String,
+    reason String,
+    persons Array(String),
+    channels Array(String),
+    results Array(String),
+    told Int32,
+    notified_at DateTime64(3, 'UTC'),
+    at DateTime64(3, 'UTC'),
+    src_topic String,
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32
+)
+ENGINE = Null;
+
+CREATE MATERIALIZED VIEW pages_mv TO pages
+(
+    _blk UInt64,
+    _month UInt32,
+    _topic String,
+    _part Int32,
+    _off Int64,
+    _ts DateTime64(3, 'UTC'),
+    page_id String,
+    notification_id String,
+    case_id String,
+    kind String,
+    realm String,
+    cause String,
+    target_kind String,
+    target String,
+    target_level String,
+    step Int32,
+    urgency Int32,
+    division String,
+    county String,
+    case_number String,
+    title String,
+    case_seq Int64,
+    round Int32,
+    clock String,
+    status String,
+    reason String,
+    persons Array(String),
+    channels Array(String),
+    results Array(String),
+    told Int32,
+    notified_at DateTime64(3, 'UTC'),
+    at DateTime64(3, 'UTC'),
+    src_topic String,
+    src_partition Int32,
+    src_offset Int64,
+    src_position Int32
+)
+AS SELECT *
+FROM pages_in;
 
 CREATE TABLE schema_migrations
 (

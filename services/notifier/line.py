@@ -61,7 +61,8 @@ class Line:
         self._work, self._writer, self._codec, self._failpoints = work, writer, codec, failpoints
         self._read = Standing(marks=dict(standing.marks))
         self._jobs: deque[Job] = deque()
-        self._some = asyncio.Event()
+        self._some, self.empty = asyncio.Event(), asyncio.Event()
+        self.empty.set()
 
     def __len__(self) -> int:
         """Notifications read and not yet answered."""
@@ -84,6 +85,7 @@ class Line:
         self._jobs.append(Job(record.offset, record.key or b"", record.timestamp, record.headers, mark, doing))
         metrics.UNDER_WAY.inc()
         self._some.set()
+        self.empty.clear()
 
     async def serve(self) -> None:
         """Writes results in order till it is cancelled."""
@@ -106,6 +108,7 @@ class Line:
                 self._jobs.popleft()
             if not self._jobs:
                 self._some.clear()
+                self.empty.set()
 
     async def _done(self) -> list[Job]:
         """The oldest jobs, once the first is done: as many as are."""

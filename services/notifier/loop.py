@@ -18,7 +18,7 @@ from schemas.avro.duty_event.event import DutyEvent
 from schemas.avro.notification.event import Notification
 from schemas.codec import codec
 from schemas.realms import Realm
-from schemas.topics import NOTIFICATIONS, realm_of
+from schemas.topics import NOTIFICATIONS
 from services.notifier import metrics
 from services.notifier.gaps import AHEAD_MS, Gaps
 from services.notifier.line import Line
@@ -153,8 +153,8 @@ class Loop:
             else:
                 await asyncio.sleep(POLL_MS / 1000)
             self._turned = self._clock()
-        while any(self._lines.values()):
-            await asyncio.sleep(POLL_MS / 1000)
+        for line in self._lines.values():
+            await line.empty.wait()
 
     async def _commits(self) -> None:
         while True:

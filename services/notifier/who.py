@@ -38,5 +38,5 @@ def nobody_notified(asked: Notification, page: Page) -> IncidentCommand | None:
         occurred_at=page.at, occurred_offset=CHINA_MINUTES, received_at=0, cause="rule", producer=PRODUCER, state="", source_version=0,
         holder=asked.clock_holder, reassignments=-1, reopens=-1, grade=0, org="", reason=page.reason, cell="", sealed_ref="",
         evidence=False, src_topic=page.src_topic, src_partition=page.src_partition, src_offset=page.src_offset, src_position=1,
-        home_cluster="", purpose=asked.clock, target=page.target,
+        home_cluster="", level=asked.target_level, until=asked.ack_by, purpose=asked.clock, amount=asked.step, target=page.target,
     )  # fmt: skip

@@ -43,6 +43,8 @@ EVENTS = Stream(
 )  # fmt: skip
 ALARM_EVENTS = Stream("alarm_events", topics.ALARM_EVENTS, "alarm_event", "alarm_events", ("alarm_now", "alarm_events_by_hour"))
 NOTIFICATIONS = Stream("notifications", topics.NOTIFICATIONS, "notification", "notifications")
+PAGES = Stream("pages", topics.PAGES, "page", "pages")
+DUTY_EVENTS = Stream("duty_events", topics.DUTY_EVENTS, "duty_event", "duty_events", marked=False)
 HANDOVERS = Stream("handovers", topics.DESKS["village"], "handover", "handovers", more=tuple(topics.DESKS.values())[1:])
 DELTAS = Stream("deltas", topics.LIVE_DELTAS, "live_delta", "live_deltas", ("state_totals", "flow_by_minute", "flow_by_hour", "openings"))
 OUTCOMES = Stream("outcomes", topics.OUTCOMES, "outcome", "outcomes", ("outcome_counts",))
@@ -50,4 +52,6 @@ SEALED = Stream("sealed", topics.SEALED, "sealed", "sealed", marked=False)
 DEAD_LETTERS = Stream("dead_letters", topics.DEAD_LETTERS, "dead_letter", "dead_letters")
 AUDIT = Stream("audit", topics.AUDIT, "audit_entry", "audit", marked=False)
 
-STREAMS: tuple[Stream, ...] = (EVENTS, ALARM_EVENTS, NOTIFICATIONS, HANDOVERS, DELTAS, OUTCOMES, SEALED, DEAD_LETTERS, AUDIT)
+STREAMS: tuple[Stream, ...] = (
+    EVENTS, ALARM_EVENTS, NOTIFICATIONS, PAGES, DUTY_EVENTS, HANDOVERS, DELTAS, OUTCOMES, SEALED, DEAD_LETTERS, AUDIT,
+)  # fmt: skip
