@@ -17,10 +17,11 @@ Header = tuple[str, bytes]
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What is to be written. `timestamp`: UTC milliseconds, None: the broker's or the sender's clock."""
+    """What is to be written. `value` None: a tombstone, of a compacted topic. `timestamp`: UTC milliseconds, None: the broker's or the
+    sender's clock."""
 
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: list[Header] = []
     timestamp: int | None = None
 

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     page_link: str = Field("", description="notifier: where a message leads, with {realm} and {case}; empty: the screens' address")
     webhook_secret: str = Field("", description="notifier: signs webhooks; empty: the one in <data dir>/webhook.secret, made once")
     heartbeat_url: str = Field("", description="notifier: told every minute that all is well, by POST; empty: nobody is")
+    session_hours: float = Field(12.0, gt=0, le=168, description="a login ends after this: a shift's length")
+    session_idle_minutes: float = Field(240.0, gt=0, description="and when nothing was asked with it for so long")
 
     sim_rate_per_minute: float = Field(60.0, gt=0, description="simulation: new incidents a minute at the week's mean")
     sim_speed: float = Field(60.0, gt=0, description="simulation: how many times faster than life desks work")
@@ -101,6 +103,15 @@ class Settings(BaseSettings):
     def secrets_file(self) -> Path:
         """Plaintext of the default keys, and other secrets of this platform; mode 0600."""
         return self.data_dir / "secrets.json"
+
+    @property
+    def people_keys_file(self) -> Path:
+        """Keys of what is sealed of users, and the secret of session tokens; the gateway writes it."""
+        return self.data_dir / "people.bin"
+
+    @property
+    def passwords_file(self) -> Path:
+        return self.data_dir / "passwords.json"
 
     @property
     def state_file(self) -> Path:

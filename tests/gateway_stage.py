@@ -22,6 +22,7 @@ from services.gateway.parts import Parts
 from services.gateway.pending import PendingMemory
 from services.gateway.reads import ReadPort
 from tests.fakes import FakePolicies, FakeProducer, FakeWorkers
+from tests.people import PeopleStage, people_stage
 from tests.principals import SERVED, FixedKeys
 
 NOW = 1_795_311_000_000  # 2026-11-22T09:30:00+08:00
@@ -52,6 +53,16 @@ class ReadPortDouble:
 
 
 @dataclass
+class Clock:
+    """Stands still till a test moves it."""
+
+    now: int  # UTC milliseconds
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
 class Stage:
     http: httpx.AsyncClient
     producer: FakeProducer
@@ -60,6 +71,8 @@ class Stage:
     folder: Path
     policies: FakePolicies
     workers: FakeWorkers
+    people: PeopleStage
+    clock: Clock
 
     async def post(self, path: str, body: Any, who: str = "demo-producer", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer key-{who}", **options.pop("headers", {})}
@@ -81,18 +94,21 @@ async def open_stage(tmp_path: Path) -> AsyncIterator[Stage]:
     producer, reads, vault = FakeProducer(), ReadPortDouble(), KeyFile(tmp_path / "keys.bin")
     pending = PendingMemory(lambda: NOW)
     policies, workers = FakePolicies(producer), FakeWorkers()
+    clock = Clock(NOW)
+    people = people_stage(tmp_path, producer, clock)
     ledger = AckWriter(tmp_path / "acks", 1)
     port = ReadPort(httpx.AsyncClient(base_url="http://read", transport=httpx.MockTransport(reads)))
     parts = Parts(
         FixedKeys(), vault, producer, Acceptor(producer, vault, ledger, pending, lambda: NOW), pending, port,
-        RateLimit("100000/second"), SERVED, ("demo",), lambda: NOW, policies, workers,
+        RateLimit("100000/second"), SERVED, ("demo",), clock, policies, workers, sessions=people.sessions,
     )  # fmt: skip
     transport = httpx.ASGITransport(build_app(parts), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-        yield Stage(http, producer, reads, vault, tmp_path, policies, workers)
+        yield Stage(http, producer, reads, vault, tmp_path, policies, workers, people, clock)
     await port.close()
     ledger.close()
     vault.close()
+    people.vault.close()
 
 
 def ledger_of(stage: Stage) -> list[tuple[str, str]]:

@@ -55,15 +55,15 @@ def read(data: Any, cls: type[D], file: str) -> tuple[D | None, list[Fault]]:
     return convert(data, cls, file)
 
 
-def check(people: People, known: Collection[str], now: int, file: str = "") -> Checked:
-    """`known`: ids of the users there are already; `now`: UTC milliseconds, from when a post without `since` is held."""
+def check(people: People, known: Collection[str], file: str = "") -> Checked:
+    """`known`: ids of the users there are already."""
     faults = _Faults(file)
     known = {*known, *(user.id for user in people.users)}
     for name, keys in (("users", [one.id for one in people.users]), ("posts", [one.id for one in people.posts])):
         _repeats(keys, f"/{name}", "id", faults)
     _repeats([one.desk for one in people.rosters], "/rosters", "desk", faults)
     users = [user_of(draft, faults, f"/users/{at}") for at, draft in enumerate(people.users)]
-    posts = [post_of(draft, known, now, faults, f"/posts/{at}") for at, draft in enumerate(people.posts)]
+    posts = [post_of(draft, known, faults, f"/posts/{at}") for at, draft in enumerate(people.posts)]
     rosters = [roster_of(draft, known, faults, f"/rosters/{at}") for at, draft in enumerate(people.rosters)]
     return Checked(tuple(users), tuple(posts), tuple(rosters), tuple(in_order(faults.found)))
 
@@ -94,7 +94,7 @@ def user_of(draft: UserDraft, faults: _Faults, at: str) -> User:
     return User(draft.id, draft.name, draft.org, draft.active, 0, tuple(Channel(one.kind, one.address) for one in draft.channels))
 
 
-def post_of(draft: PostDraft, known: Collection[str], now: int, faults: _Faults, at: str) -> Post:
+def post_of(draft: PostDraft, known: Collection[str], faults: _Faults, at: str) -> Post:
     place = divisions().get(draft.division)
     if place is None:
         faults.add(f"{at}/division", f"{draft.division} is not in the register of 2023", "a code of it")
@@ -103,11 +103,13 @@ def post_of(draft: PostDraft, known: Collection[str], now: int, faults: _Faults,
     if place is not None and level not in allowed:
         faults.add(f"{at}/level", f"{level!r} is not the level of {draft.division} {place.name}", ", ".join(allowed))
     _known(draft.user, known, faults, f"{at}/user")
-    since = _moment(draft.since, faults, f"{at}/since") if draft.since else now
+    since = _moment(draft.since, faults, f"{at}/since") if draft.since else 0
     until = _moment(draft.until, faults, f"{at}/until") if draft.until else 0
     if until and until <= since:
         faults.add(f"{at}/until", "is not after since", "a later time, or none")
     org = draft.org or f"{draft.division}{DESK}"
+    if org.endswith(DESK) and desk_division(org) != draft.division:
+        faults.add(f"{at}/org", f"{org[:40]} is the desk of another division", f"{draft.division}{DESK}, or a department")
     return Post(draft.id, draft.user, org, draft.role.value, level, draft.division, since, until, draft.realms)
 
 

@@ -60,7 +60,7 @@ class PostDraft(Draft, frozen=True):
     level: (
         Annotated[str, Meta(max_length=20, description="the division's level without it; grid for a grid of a town or village")] | None
     ) = None
-    since: Annotated[Time, Meta(description="from when it is held; at once without it")] | None = None
+    since: Annotated[Time, Meta(description="from when it is held; without it no beginning is set")] | None = None
     until: Annotated[Time, Meta(description="the first moment it is held no more")] | None = None
     realms: tuple[Annotated[str, Meta(pattern="^(live|drill|replay|sandbox)$", description="live, drill, replay, sandbox")], ...] = ()
 

@@ -63,7 +63,7 @@ class Post(msgspec.Struct, frozen=True):
     role: str  # Role
     level: str  # grid, village, town, county, city, province
     division: str
-    since: int
+    since: int = 0  # 0: no beginning is set
     until: int = 0  # 0: no end is set
     realms: tuple[str, ...] = ()  # empty: every served one
 

@@ -120,6 +120,68 @@ class KeyFile:
         return bytes(secret)
 
 
+class KeyFileView:
+    """Reads the file while another process holds it: keys made or erased there are so here at once. It may not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = -1
+        self._secret = b""
+        self._slots: dict[str, int] = {}
+        self._read = 0  # slots
+
+    def find(self, key_id: str) -> bytes | None:
+        """None: erased, or never made. Raises KeyFileError for a file that is none of ours."""
+        if key_id not in self._slots:
+            self._scan()
+        slot = self._slots.get(key_id)
+        return None if slot is None else self._key(slot)
+
+    def fingerprint(self, data: bytes) -> str:
+        """As KeyFile's. Raises KeyFileError when there is no file yet."""
+        if not self._open():
+            raise KeyFileError(f"{self._path} is not there")
+        return hmac.new(self._secret, data, hashlib.sha256).hexdigest()[:32]
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _open(self) -> bool:
+        if self._secret:
+            return True
+        if self._file < 0:
+            try:
+                self._file = os.open(self._path, os.O_RDONLY)
+            except FileNotFoundError:
+                return False
+        head = os.pread(self._file, SIZE, 0)
+        if len(head) < SIZE:
+            return False  # just being made
+        magic, secret = HEADER.unpack_from(head)
+        if magic != MAGIC:
+            raise KeyFileError(f"{self._path} is not a key file")
+        self._secret = bytes(secret)
+        return True
+
+    def _scan(self) -> None:
+        """The records that came since; one that is not whole yet is read the next time."""
+        if not self._open():
+            return
+        content = os.pread(self._file, os.fstat(self._file).st_size, SIZE * (1 + self._read))
+        for start in range(0, len(content) - SIZE + 1, SIZE):
+            raw, state, crc, key = RECORD.unpack_from(content, start)
+            if crc != _crc(raw, state, key):
+                return
+            self._slots[str(uuid.UUID(bytes=raw))] = self._read
+            self._read += 1
+
+    def _key(self, slot: int) -> bytes | None:
+        raw, state, crc, key = RECORD.unpack(os.pread(self._file, SIZE, SIZE * (1 + slot)))
+        return key if state == IN_USE and crc == _crc(raw, state, key) else None
+
+
 def _crc(raw: bytes, state: int, key: bytes) -> int:
     return zlib.crc32(raw + bytes([state]) + key)
 

@@ -20,6 +20,7 @@ from services.adapters.keyfile import KeyFileError
 from services.gateway import metrics
 from services.gateway.intake import Accepted
 from services.gateway.pending import PendingMemory
+from services.gateway.sessions import POST
 from services.ports import Acked, Fate, Header, KeyVault, Producer, Record, Unavailable
 from services.sealing import seal
 
@@ -86,7 +87,7 @@ class Acceptor:
             self._pending.remember(item, now)
         if promised:
             command = promised[0].command
-            metrics.ACCEPTED.labels(command.producer, kind.commands.in_realm(command.realm)).inc(len(promised))
+            metrics.ACCEPTED.labels(_sender(command), kind.commands.in_realm(command.realm)).inc(len(promised))
             metrics.ACK_SECONDS.observe(time.perf_counter() - began)
             metrics.PENDING.set(len(self._pending))
         left = iter(sent)
@@ -118,6 +119,11 @@ class Acceptor:
         fates = await self._producer.send(SEALED.in_realm(realm), list(sealing.values()))
         failed = {index: fate for index, fate in zip(sealing, fates, strict=True) if isinstance(fate, Unavailable)}
         return _run(accepted, failed, erased)
+
+
+def _sender(command: IncidentCommand | AlarmCommand) -> str:
+    """The producer; of a session its organisation, so that persons are no labels."""
+    return command.actor_org if command.producer.startswith(POST) else command.producer
 
 
 def _run(accepted: Sequence[Accepted], unsealed: dict[int, Unavailable], erased: set[int]) -> _Run:

@@ -10,6 +10,7 @@ from schemas.bounds import MAX_BODY_BYTES
 from schemas.ids import is_case_number
 from services.gateway import alarms, bodies, decoding
 from services.gateway.answers import read_or_pending, single
+from services.gateway.auth import asking
 from services.gateway.documents import ALARM, ALARM_COMMAND
 from services.gateway.intake import Context
 from services.gateway.parts import Parts, idempotency_key, read_body, trace_of
@@ -59,8 +60,7 @@ def routes(parts: Parts) -> APIRouter:
             return pending.case_id, pending.division
         if not is_case_number(case):
             return case, ""
-        asking = {"authorization": request.headers["authorization"]}
-        answer = await parts.reads.get(f"/v1/alarms/{case}", asking, {"realm": context.realm})
+        answer = await parts.reads.get(f"/v1/alarms/{case}", asking(request), {"realm": context.realm})
         if answer.is_error:
             raise not_found("alarm")
         fields = fields_of(answer)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.gateway import alarm_routes, documents, metrics, policies, registry, routes, sealed
+from services.gateway import alarm_routes, documents, metrics, people_routes, policies, registry, routes, sealed, session_routes
 from services.gateway.decoding import Invalid
 from services.gateway.parts import Parts
 from services.gateway.problems import Problem, not_found, refused
@@ -33,6 +33,9 @@ def build_app(parts: Parts) -> FastAPI:
     app.include_router(sealed.routes(parts))
     app.include_router(policies.routes(parts))
     app.include_router(registry.routes(parts.departments))
+    if parts.sessions is not None:
+        app.include_router(session_routes.routes(parts, parts.sessions))
+        app.include_router(people_routes.routes(parts, parts.sessions))
     _operations(app, parts)
     _errors(app)
     documents.describe(app)

@@ -19,6 +19,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Time = Annotated[str, Meta(max_length=40, description="RFC 3339 with offset, e.g. 2026-11-22T08:30:00+08:00")]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Version = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Secret = Annotated[str, Meta(min_length=1, max_length=200)]
 Grade = Annotated[int, Meta(ge=1, le=4, description="1 特别重大 to 4 一般")]
 
 
@@ -131,6 +132,21 @@ class Activation(Body):
     version: Annotated[str, Meta(min_length=1, max_length=20, description="of the policies, such as 2026.1")]
     reason: Annotated[str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, description="kept for ever: name no citizen")]
     from_: Annotated[Time, Meta(description="not in the past; without it from now on")] | None = msgspec.field(name="from", default=None)
+
+
+class Login(Body):
+    """`post`: which of the user's posts; without it the only one."""
+
+    user: Annotated[str, Meta(min_length=1, max_length=64)]
+    password: Secret
+    post: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+
+
+class Password(Body):
+    """One's own, changed by who knows the old one."""
+
+    old: Secret
+    new: Annotated[Secret, Meta(description="10 to 200 characters, without the user's id")]
 
 
 class IncidentLine(Incident, tag_field="kind", tag="incident"):

@@ -8,7 +8,9 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from schemas.people.drafts import People, PostDraft, RosterDraft, UserDraft
 from services.gateway import bodies
+from services.gateway.auth import COOKIE, CSRF
 from services.gateway.cloudevents import BATCH_MEDIA_TYPE, MEDIA_TYPE, Envelope
 
 SHAPES = (
@@ -20,6 +22,12 @@ SHAPES = (
     bodies.FactLine,
     bodies.CommandLine,
     bodies.Activation,
+    bodies.Login,
+    bodies.Password,
+    UserDraft,
+    PostDraft,
+    RosterDraft,
+    People,
     Envelope,
 )
 TEMPLATE = "#/components/schemas/{name}"
@@ -64,6 +72,27 @@ BATCH = _body({"application/x-ndjson": {"oneOf": [_ref("IncidentLine"), _ref("Fa
 CLOUDEVENTS = _body({MEDIA_TYPE: _ref("Envelope"), BATCH_MEDIA_TYPE: {"type": "array", "items": _ref("Envelope")}})
 
 
+def _people(name: str) -> dict[str, Any]:
+    """Of people: no realm (they are the same in each), no Idempotency-Key (the same again is the same)."""
+    made = _body({"application/json": _ref(name)})
+    return {"requestBody": made["requestBody"], "responses": made["responses"], "security": SIGNED_IN}
+
+
+def _query(**described: str) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "query", "description": text, "schema": {"type": "string"}} for name, text in described.items()]
+
+
+SIGNED_IN: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
+LOGIN = _people("Login") | {"security": []}
+PASSWORD, USER, POST, ROSTER, PEOPLE = map(_people, ("Password", "UserDraft", "PostDraft", "RosterDraft", "People"))
+REFUSALS = {status: told for status, told in PEOPLE["responses"].items() if status in ("401", "403", "422", "503")}
+MISSING = REFUSALS | {"404": {"description": "unknown, or not in your scope", "content": {"application/problem+json": {}}}}
+SESSION_CALL = {"responses": REFUSALS, "security": SIGNED_IN}
+ADMIN_CALL = {"responses": MISSING, "security": SIGNED_IN}
+DUTY = ADMIN_CALL | {"parameters": _query(at="RFC 3339 or UTC milliseconds; now without it")}
+GAPS = ADMIN_CALL | {"parameters": _query(since="RFC 3339 or UTC milliseconds; now without it", until="the same; seven days after since")}
+
+
 def describe(app: FastAPI) -> None:
     """Adds the bodies' schemas and the key scheme to the app's OpenAPI document."""
 
@@ -73,7 +102,10 @@ def describe(app: FastAPI) -> None:
             _, shapes = msgspec.json.schema_components(SHAPES, ref_template=TEMPLATE)
             components = document.setdefault("components", {})
             components.setdefault("schemas", {}).update(shapes)
-            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            components["securitySchemes"] = {
+                "key": {"type": "http", "scheme": "bearer", "description": "a key, or the token of a session"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": f"what changes something brings {CSRF} too"},
+            }
             app.openapi_schema = document
         return app.openapi_schema
 

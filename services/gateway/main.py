@@ -19,6 +19,7 @@ from services.gateway.app import build_app
 from services.gateway.limits import RateLimit
 from services.gateway.parts import Parts
 from services.gateway.pending import PendingMemory
+from services.gateway.people import People
 from services.gateway.reads import ReadPort
 from services.gateway.workers import RunningWorkers
 from services.http import serve_http
@@ -40,6 +41,7 @@ async def serve(process: Process) -> None:
     reads = ReadPort(httpx.AsyncClient(base_url=settings.read_url, timeout=READ_SECONDS, trust_env=False))
     pending = PendingMemory(now_ms)
     follower = Follower(settings.bootstrap, Schedule())
+    people = People(settings, producer)
     asking = httpx.AsyncClient(timeout=HEALTH_SECONDS, trust_env=False)
     parts = Parts(
         keys=KeyStore(settings.keys_file),
@@ -54,15 +56,18 @@ async def serve(process: Process) -> None:
         clock=now_ms,
         policies=follower,
         workers=RunningWorkers(settings.run_dir, asking),
+        sessions=people.sessions,
     )
-    process.health(lambda: {"kafka": producer.available, "pending": len(pending), "policies_known": follower.known})
+    process.health(lambda: {"kafka": producer.available, "pending": len(pending), "policies_known": follower.known} | people.facts())
     _settle_memory()
     try:
         follower.start()
+        people.start()
         await producer.connect()
         await serve_http(process, build_app(parts), settings.gateway_port, timeout_keep_alive=KEEP_ALIVE_SECONDS)
     finally:
         await follower.close()
+        await people.close()
         await producer.close()
         await reads.close()
         await asking.aclose()

@@ -20,6 +20,7 @@ from services.gateway.limits import RateLimit
 from services.gateway.pending import PendingMemory
 from services.gateway.problems import too_large, unavailable
 from services.gateway.reads import ReadPort
+from services.gateway.sessions import Sessions
 from services.ports import Keys, KeyVault, Policies, Producer, Workers
 
 TRACEPARENT = re.compile(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
@@ -42,10 +43,11 @@ class Parts:
     policies: Policies
     workers: Workers
     home_cluster: str = ""
+    sessions: Sessions | None = None  # None: keys only
 
     def context(self, request: Request) -> Context:
-        """Raises Problem 401, 403 or 422."""
-        principal = principal_of(request, self.keys)
+        """Raises Problem 401, 403, 422, or 503 while sessions can't be judged."""
+        principal = principal_of(request, self.keys, self.sessions)
         realm = realm_of(request, principal, self.realms)
         return Context(principal, realm, self.clock(), self.vault.fingerprint, self.home_cluster)
 

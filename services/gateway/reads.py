@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.headers import TRACE
+from services.gateway.auth import asking
 from services.gateway.problems import MEDIA_TYPE, READS_AWAY, not_found, unavailable
 
-FORWARDED = ("authorization", "accept", "if-none-match", TRACE)
+FORWARDED = ("accept", "if-none-match", TRACE)
 RETURNED = ("etag", "cache-control", "retry-after", "link", "www-authenticate")
 SEGMENT = re.compile(r"^[0-9A-Za-z-]{1,40}$")
 
@@ -33,8 +34,8 @@ class ReadPort:
             raise unavailable(f"the read port does not answer ({type(error).__name__})", READS_AWAY) from None
 
     async def forward(self, request: Request, path: str) -> httpx.Response:
-        """The same question with the caller's key. Raises Problem 503."""
-        headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
+        """The same question in the caller's name. Raises Problem 503."""
+        headers = {name: request.headers[name] for name in FORWARDED if name in request.headers} | asking(request)
         return await self.get(path, headers, request.query_params)
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from schemas.bounds import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from schemas.ids import is_case_number
 from services.gateway import bodies, cloudevents, decoding, intake
 from services.gateway.answers import read_or_pending, single
+from services.gateway.auth import asking
 from services.gateway.batch import Batch, chunks
 from services.gateway.documents import BATCH, CLOUDEVENTS, COMMAND, INCIDENT
 from services.gateway.intake import Context
@@ -121,7 +122,7 @@ async def _locate(case: str, request: Request, context: Context, parts: Parts) -
             raise not_found("case")
         return pending.case_id, pending.division
     try:
-        answer = await parts.reads.get(f"/v1/cases/{case}", {"authorization": request.headers["authorization"]}, {"realm": context.realm})
+        answer = await parts.reads.get(f"/v1/cases/{case}", asking(request), {"realm": context.realm})
     except Problem:
         if is_case_number(case):
             raise

@@ -19,6 +19,7 @@ from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind
 from schemas.topics import ALARM, AUDIT, INCIDENT
 from services.gateway.accept import headers
+from services.gateway.auth import asking
 from services.gateway.decoding import Invalid
 from services.gateway.intake import Context
 from services.gateway.parts import Parts
@@ -104,8 +105,7 @@ def _reason(request: Request) -> str:
 
 async def _find(case: str, request: Request, context: Context, parts: Parts) -> _SealedCase:
     """The case's ciphertexts, whatever their key. Raises Problem 404 or 503."""
-    asking = {"authorization": request.headers["authorization"]}
-    answer = await parts.reads.get(f"/internal/cases/{segment(case)}/sealed", asking, {"realm": context.realm})
+    answer = await parts.reads.get(f"/internal/cases/{segment(case)}/sealed", asking(request), {"realm": context.realm})
     if answer.status_code == HTTPStatus.NOT_FOUND:
         raise not_found("case")
     if answer.status_code == HTTPStatus.FORBIDDEN:

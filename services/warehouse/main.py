@@ -9,8 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from services import identity
+from services.adapters.keyfile import KeyFileView
+from services.clock import now_ms
 from services.http import serve_http
 from services.keys import KeyStore
+from services.people.tokens import KeysAndAskings
 from services.process import Process
 from services.sink import metrics, repair
 from services.sink.kafka import Topics
@@ -61,7 +64,8 @@ async def serve(process: Process) -> None:
     process.health(lambda: _health(owner, streams))
     rebuilder = Rebuilder(process, warehouse, settings.realm_list)
     questions = Questions(warehouse, READERS)
-    app = build_app(questions, Gatekeeper(KeyStore(settings.keys_file), settings.realm_list), streams, rebuilder)
+    keys = KeysAndAskings(KeyStore(settings.keys_file), KeyFileView(settings.people_keys_file), now_ms)
+    app = build_app(questions, Gatekeeper(keys, settings.realm_list), streams, rebuilder)
     storing = [asyncio.create_task(_stored(rebuilder, stream)) for stream in streams.values()]
     storing.append(asyncio.create_task(rebuilder.serve(streams, owner.granted)))
     owning = asyncio.create_task(owner.serve())

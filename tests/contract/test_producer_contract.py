@@ -26,7 +26,7 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Producer, 
         fake = FakeProducer(TEST_PARTITIONS)
 
         async def kept(topic: str) -> dict[int, list[bytes]]:
-            return {partition: [r.value for r in records] for (name, partition), records in fake.log.items() if name == topic}
+            return {partition: [r.value or b"" for r in records] for (name, partition), records in fake.log.items() if name == topic}
 
         yield fake, "anything", kept
         return

@@ -336,7 +336,7 @@ async def test_personal_data_is_sealed_before_the_command_and_nowhere_in_the_cle
     case_id, sealed = await _sealed_case(stage)
     (command,) = stage.commands()
     assert (sealed.sealed_id, sealed.case_id, sealed.division) == (command.sealed_ref, case_id, "440305")
-    everything = b"".join(record.value + record.key for kept in stage.producer.log.values() for record in kept)
+    everything = b"".join((record.value or b"") + record.key for kept in stage.producer.log.values() for record in kept)
     everything += b"".join(path.read_bytes() for path in stage.folder.rglob("*") if path.is_file())
     for secret in ("某甲", "13800000000", "楼道积水", "某路1号"):
         assert secret.encode() not in everything
