@@ -104,7 +104,7 @@ async def test_by_cookie_what_changes_something_needs_the_sessions_own_header(st
     first, other = (await log_in(stage)).json(), (await log_in(stage)).json()
     cookie = {"Cookie": f"{COOKIE}={first['token']}"}
     assert (await stage.http.get("/v1/me", headers=cookie)).status_code == 200
-    wrong: list[dict[str, str]] = [{}, {CSRF: ""}, {CSRF: "x"}, {CSRF: "é"}, {CSRF: other["csrf"]}]
+    wrong: list[dict[str, str]] = [{}, {CSRF: ""}, {CSRF: "x"}, {CSRF: other["csrf"]}]
     for header in wrong:
         refused = await stage.http.post(COMMAND, json={"expected_seq": 1}, headers=cookie | header)
         assert (refused.status_code, reason_of(refused)) == (403, "csrf")
