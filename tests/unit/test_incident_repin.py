@@ -11,10 +11,9 @@ import pytest
 from schemas import calendar
 from schemas.calendar import Calendar
 from schemas.errors import UnknownPolicy
-from schemas.policies import Policies, policies
+from schemas.policies import Policies, latest, policies
 from streams.domain.core import Source
 from streams.domain.incident import clocks, repinning, rules, wanting
-from streams.domain.incident import decide as deciding
 from streams.domain.incident.decide import decide
 from tests.unit.test_incident_clocks import Desk, at
 from tests.unit.test_incident_life_cycle import command
@@ -115,7 +114,7 @@ def test_a_year_that_was_published_since_moves_the_deadline(monkeypatch: pytest.
 
 
 def test_a_capture_pins_the_version_that_its_command_names_and_the_newest_otherwise() -> None:
-    for named, pinned in ((NEWER, NEWER), ("", deciding.latest()), ("3000.1", deciding.latest())):
+    for named, pinned in ((NEWER, NEWER), ("", latest()), ("3000.1", latest())):
         state = decide(None, command("capture", policy_version=named), Source("incident.commands", 0, 1), at("23 09:00")).state
         assert state is not None
         assert state.policy_version == pinned
