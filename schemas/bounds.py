@@ -13,6 +13,7 @@ MAX_ID_LENGTH = 200
 MAX_TEXT_LENGTH = 4_000
 MAX_REASON_LENGTH = 500  # of an administrator's act
 OLDEST_MS = 946_684_800_000  # 2000-01-01: a backfill of years is welcome, a broken clock is not
+FARTHEST_MS = 4_102_444_800_000  # 2100-01-01: targets such as 2059 stand for "never" in real files
 FUTURE_MS = 10 * 60_000  # clocks differ; ten minutes is generous
 
 
@@ -22,6 +23,14 @@ def check_occurred_at(occurred_at: int, now: int, pointer: str = "/occurred_at")
         raise InvalidPayload(Reason.TIME_TOO_OLD, "before 2000-01-01", pointer)
     if occurred_at > now + FUTURE_MS:
         raise InvalidPayload(Reason.TIME_IN_FUTURE, "more than ten minutes in the future", pointer)
+
+
+def check_due_at(due_at: int, pointer: str = "/due_at") -> None:
+    """A target may lie far ahead, but not beyond sense. UTC milliseconds. Raises InvalidPayload."""
+    if due_at < OLDEST_MS:
+        raise InvalidPayload(Reason.TIME_TOO_OLD, "before 2000-01-01", pointer)
+    if due_at > FARTHEST_MS:
+        raise InvalidPayload(Reason.TIME_IN_FUTURE, "after 2100-01-01", pointer)
 
 
 def parse_time(text: str, pointer: str = "/occurred_at") -> tuple[int, int]:

@@ -59,6 +59,7 @@ class Incident(Body):
     reopens: Count | None = None
     grade: Grade | None = None
     reason: Code | None = None
+    due_at: Annotated[Time, Meta(description="with `state`: the department's own target for the matter")] | None = None
     place: Place | None = None
     reporter: Reporter | None = None
     note: Text | None = None

@@ -68,6 +68,7 @@ def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bo
     _type(body.type, errors)
     if body.state is not None and body.state not in STATES:
         errors.append(InvalidPayload(Reason.UNKNOWN_STATE, f"{body.state[:40]!r} is none of {', '.join(sorted(STATES))}", "/state"))
+    due_at = _due_at(body, errors)
     event_id = body.event_id or key
     if fact:
         _check_fact(body, event_id, errors)
@@ -116,6 +117,7 @@ def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bo
         src_offset=-1,
         src_position=-1,
         home_cluster=context.home_cluster,
+        due_at=due_at,
         person=person_of(body.reporter.phone or body.reporter.id if body.reporter else None, case_id, context),
         policy_version=context.policy_version,
     )
@@ -212,6 +214,22 @@ def _time(text: str, now: int, errors: list[InvalidPayload]) -> tuple[int, int]:
         errors.append(error)
         return 0, 0
     return moment, offset
+
+
+def _due_at(body: bodies.Incident, errors: list[InvalidPayload]) -> int:
+    """The source's own target; 0 without one."""
+    if body.due_at is None:
+        return 0
+    if body.state is None:
+        detail = "a target goes with an observed state: what our desks do has our deadlines"
+        errors.append(InvalidPayload(Reason.BAD_VALUE, detail, "/due_at"))
+    try:
+        moment, _ = bounds.parse_time(body.due_at, "/due_at")
+        bounds.check_due_at(moment)
+    except InvalidPayload as error:
+        errors.append(error)
+        return 0
+    return moment
 
 
 def _division(code: str, principal: Principal, errors: list[InvalidPayload]) -> str:

@@ -86,6 +86,7 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: ValueSpec | None = None
     holder: HolderSpec | None = None
     grade: ValueSpec | None = None
+    due: TimeSpec | None = None
     counters: CountersSpec = CountersSpec()
 
     def check_realm(self, realm: Realm) -> None:
@@ -93,8 +94,8 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.invented_places and realm in (Realm.LIVE, Realm.DRILL):
             raise MappingError("invented_places", f"this mapping invents places, so realm {realm.value} is refused; use replay or sandbox")
 
-    def time_rule(self) -> TimeRule:
-        spec = self.time
+    @staticmethod
+    def time_rule(spec: TimeSpec) -> TimeRule:
         return TimeRule(spec.column, ZoneInfo(spec.zone) if spec.zone else None, spec.format, spec.ambiguous, spec.nonexistent)
 
 
@@ -112,11 +113,14 @@ def load(path: Path) -> Mapping:
 
 
 def _check(mapping: Mapping) -> None:
-    if mapping.time.zone:
+    for name, spec in (("time", mapping.time), ("due", mapping.due)):
+        zone = spec.zone if spec else ""
         try:
-            ZoneInfo(mapping.time.zone)
+            ZoneInfo(zone or "UTC")
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise MappingError("time.zone", f"{mapping.time.zone!r} is no zone of the tz database") from None
+            raise MappingError(f"{name}.zone", f"{zone!r} is no zone of the tz database") from None
+    if mapping.kind == "incident" and mapping.due is not None:
+        raise MappingError("due", 'only a fact has a target of its source: say kind = "fact"')
     if (mapping.place.rule == "invented") != mapping.invented_places:
         raise MappingError("invented_places", "must be true exactly when place.rule is `invented`")
     if mapping.kind == "fact" and (mapping.state is None or mapping.source_version is None):

@@ -10,7 +10,7 @@ from schemas.bounds import MAX_ID_LENGTH, OLDEST_MS
 from schemas.divisions import divisions
 from services.replay import places
 from services.replay.errors import MappingError, RowRefused
-from services.replay.mapping import REFUSE, Mapping, PlaceSpec, ValueSpec
+from services.replay.mapping import REFUSE, Mapping, PlaceSpec, TimeSpec, ValueSpec
 from services.replay.times import Moment
 
 MAX_HOLDER_LENGTH = 100
@@ -33,7 +33,7 @@ class RowMapper:
         self._kind = mapping.kind
         self._external_id = self._template("external_id", mapping.external_id)
         self._time_column = self._column("time.column", mapping.time.column)
-        self._time = mapping.time_rule().compile()
+        self._time = mapping.time_rule(mapping.time).compile()
         self._type = self._values("type", mapping.type)
         self._place = self._places(mapping.place)
         self._optional: list[tuple[str, Callable[[Row], str | int | None]]] = []
@@ -43,6 +43,8 @@ class RowMapper:
             self._optional.append(("grade", self._values("grade", mapping.grade)))
         if mapping.holder:
             self._optional.append(("holder", self._holder(mapping.holder.template)))
+        if mapping.due:
+            self._optional.append(("due_at", self._due(mapping.due)))
         for name in ("reassignments", "reopens"):
             column = getattr(mapping.counters, name)
             if column:
@@ -110,6 +112,11 @@ class RowMapper:
             return holder
 
         return read
+
+    def _due(self, spec: TimeSpec) -> Callable[[Row], str | None]:
+        """None where the column is empty."""
+        index, read = self._column("due.column", spec.column), Mapping.time_rule(spec).compile()
+        return lambda row: read(row[index]).text if row[index] else None
 
     def _values(self, key: str, spec: ValueSpec) -> Callable[[Row], str | int]:
         indices = [self._column(f"{key}.columns", name) for name in spec.columns]

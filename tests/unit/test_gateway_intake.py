@@ -69,6 +69,15 @@ def test_a_state_makes_it_an_observed_fact_with_the_version_in_its_id() -> None:
     assert command.command_id == ids.command_id("live", "demo-producer", "X-1:3")
 
 
+def test_a_fact_brings_its_own_target_and_a_matter_for_our_desks_has_none() -> None:
+    made = incident({**FACT, "due_at": "2026-11-29T17:30:00+08:00"}).command
+    assert isinstance(made, IncidentCommand)
+    assert made.due_at == 1_795_944_600_000
+    assert errors_of({**FACT, "due_at": "2200-01-01T00:00:00Z"}) == {"/due_at": Reason.TIME_IN_FUTURE}
+    assert errors_of({**FACT, "due_at": "tomorrow"}) == {"/due_at": Reason.BAD_VALUE}
+    assert errors_of({**GOOD, "due_at": "2026-11-29T17:30:00+08:00"}) == {"/due_at": Reason.BAD_VALUE}
+
+
 def test_the_key_in_the_header_stands_in_for_the_event_id() -> None:
     without = {name: value for name, value in GOOD.items() if name != "event_id"}
     assert incident(without, key="E-1").command == incident(GOOD).command

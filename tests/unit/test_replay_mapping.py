@@ -123,6 +123,14 @@ def test_a_row_becomes_a_fact_with_state_holder_counters_and_version(tmp_path: P
     }
 
 
+def test_a_fact_carries_its_sources_target_where_the_column_says_one(tmp_path: Path) -> None:
+    due = '[due]\ncolumn = "moves"\nzone = "Asia/Shanghai"\n[counters]\nreopens = "again"\n'
+    text = FACT.replace('[counters]\nreassignments = "moves"\nreopens = "again"\n', due)
+    assert mapped(tmp_path, text, moves="2016-03-05T12:00")["due_at"] == "2016-03-05T12:00:00+08:00"
+    assert "due_at" not in mapped(tmp_path, text, moves="")
+    assert refusal(tmp_path, text, moves="soon") == "bad_time"
+
+
 def test_an_exact_value_goes_before_the_longest_prefix_and_that_before_the_default(tmp_path: Path) -> None:
     assert mapped(tmp_path, kind="FALL/STAIRS")["type"] == "L04"
     assert mapped(tmp_path, kind="FALL VICTIM")["type"] == "L03"

@@ -1,4 +1,4 @@
-"""incident_report: see v1.avsc for the meaning of each field."""
+"""incident_report: see v2.avsc for the meaning of each field."""
 
 from __future__ import annotations
 
@@ -22,3 +22,4 @@ class IncidentReport(msgspec.Struct, frozen=True):
     longitude: float | None = None
     latitude: float | None = None
     reason: str | None = None
+    due_at: str | None = None

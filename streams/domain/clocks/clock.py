@@ -128,6 +128,17 @@ def recalculate(clock: Clock, rule: Rule, cal: Calendar, now: int) -> Clock:
     return _moved(found, rule, cal, now)
 
 
+def retarget(clock: Clock, rule: Rule, cal: Calendar, budget: int, now: int) -> Clock:
+    """Another limit from the same start, `budget` in the clock's unit, as who set it says. A breach that stands is dated anew; one that
+    lies ahead again is retracted.
+    """
+    moved = _moved(replace(clock, budget=budget), rule, cal, now)
+    if not clock.breached_at:
+        return moved
+    stands = bool(moved.told & Mark.DUE)
+    return replace(moved, breached_at=moved.due_at if stands else clock.breached_at, retracted=not stands)
+
+
 def stop(clock: Clock, rule: Rule, cal: Calendar, at: int, now: int) -> Clock:
     """The work was done at `at`, which is told `now`. A stopped clock stays as it is.
 

@@ -98,7 +98,9 @@ def _command(state: IncidentCase | None, command: IncidentCommand, now: int) -> 
 def _more(before: IncidentCase | None, after: IncidentCase, command: IncidentCommand) -> dict[str, Any]:
     """What the event says of the command itself, beside reason, cell and sealed record."""
     more: dict[str, Any] = {}
-    if command.name == "split" and before:
+    if command.name == OBSERVE:
+        more |= about(after.clocks[0]) if after.clocks and (before is None or before.clocks is not after.clocks) else {}
+    elif command.name == "split" and before:
         more["target"] = before.merged_into
     elif command.name in ("task_done", "task_waive"):
         more["target"] = overlays.task_org(command)

@@ -73,8 +73,6 @@ def changed_clocks(before: IncidentCase | None, after: IncidentCase) -> tuple[Cl
 
 def _standing(before: IncidentCase | None, after: IncidentCase) -> dict[str, Any]:
     """How the case stands; what nothing lies over says nothing."""
-    if after.mirrored:
-        return {}
     ended = after.state in ENDED_TEXTS
     running = [] if ended else [clock.due_at for clock in after.clocks if not clock.stopped_at and not is_paused(clock)]
     fields: dict[str, Any] = {
@@ -82,9 +80,13 @@ def _standing(before: IncidentCase | None, after: IncidentCase) -> dict[str, Any
         "light": light_of(after),
         "light_from": light_of(before) if before else "",
         "due_at": min(running, default=0),
+        "held_ms": _held(before, after) if before else 0,
+    }
+    if after.mirrored:
+        return fields | {"source_due_at": after.source_due_at}
+    fields |= {
         "earliest_at": overlays.earliest(after) if after.merged else after.opened_at,
         "response_level": after.response_level,
-        "held_ms": _held(before, after) if before else 0,
     }
     if after.upstream:
         fields |= {"upstream_state": after.upstream.state, "upstream_level": after.upstream.level}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas import geohash, ids
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_report.event import IncidentReport
-from schemas.bounds import MAX_ID_LENGTH, check_length, check_occurred_at, parse_time
+from schemas.bounds import MAX_ID_LENGTH, check_due_at, check_length, check_occurred_at, parse_time
 from schemas.divisions import division, divisions
 from schemas.errors import InvalidPayload, Reason
 from schemas.event_types import event_types
@@ -31,6 +31,11 @@ def command_of(
         raise InvalidPayload(Reason.BAD_VALUE, "a grade is 1 to 4", "/grade")
     occurred_at, offset = parse_time(report.occurred_at)
     check_occurred_at(occurred_at, now)
+    if report.due_at is not None and report.state is None:
+        raise InvalidPayload(Reason.BAD_VALUE, "a target goes with an observed state: what our desks do has our deadlines", "/due_at")
+    due_at = parse_time(report.due_at, "/due_at")[0] if report.due_at is not None else 0
+    if due_at:
+        check_due_at(due_at)
     key = f"{report.external_id}:{report.source_version}"
     cell = "" if report.longitude is None or report.latitude is None else _cell(report.longitude, report.latitude)
     return IncidentCommand(
@@ -67,6 +72,7 @@ def command_of(
         src_offset=source.offset,
         src_position=0,
         home_cluster="",
+        due_at=due_at,
         policy_version=policy_version,
     )
 

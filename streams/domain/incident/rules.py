@@ -17,6 +17,16 @@ from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.working import add_working, end_of_calendar_day, end_of_working_day
 from streams.domain.incident.levels import is_above, levels_of, rank
 
+SOURCE = clocks.Rule(
+    purpose="total",
+    policy="source",
+    source="来源系统所定时限: the target that the department's own system has set",
+    unit=Unit.MS,
+    budget=1,  # each clock has its own: from the opening to the target
+    pausable=False,
+)
+"""The rule of a mirrored case's clock; no document of ours holds it."""
+
 
 class Step(NamedTuple):
     """One step of a lateness ladder for a holder of some level."""
@@ -90,6 +100,8 @@ def is_known(version: str) -> bool:
 @lru_cache(maxsize=8192)
 def rule_of(version: str, reference: str) -> clocks.Rule:
     """The rule that a clock runs by; of another version, where a case was given a new one and the clock kept its rule."""
+    if reference == SOURCE.policy:
+        return SOURCE
     found = book(version).rules.get(reference)
     return found or next(rule for known in reversed(versions()) if (rule := book(known).rules.get(reference)))
 

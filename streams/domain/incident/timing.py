@@ -15,7 +15,7 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.clocks import Mark
 from schemas.errors import Refusal
 from schemas.state.clock import Clock
-from schemas.state.incident_case.event import IncidentCase, Segment
+from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.clock import extend, may_extend, may_pause, pause, resume
 from streams.domain.clocks.running import is_paused, point
 from streams.domain.incident import contests, overlays, repinning, rules
@@ -39,6 +39,8 @@ from streams.domain.incident.clocks import (
     started,
     stopped,
 )  # fmt: skip
+from streams.domain.incident.followed import followed
+from streams.domain.incident.ledger import segments
 from streams.domain.incident.levels import desk_of, is_above, rank
 from streams.domain.incident.table import CAPTURE, ENDED_TEXTS, State
 from streams.domain.incident.wanting import next_due
@@ -53,9 +55,9 @@ replace = msgspec.structs.replace
 
 
 def timed(before: IncidentCase | None, after: IncidentCase, command: IncidentCommand, now: int) -> IncidentCase:
-    """`after` with its clocks, ledger and next due time as the command leaves them. Mirrored cases have none: their own system counts."""
+    """`after` with its clocks, ledger and next due time as the command leaves them."""
     if after.mirrored:
-        return after
+        return followed(before, after, command, now)
     changes: dict[str, Any] = {}
     name = command.name
     if name == "merge_into":  # its clocks stand as they are, and none is live while it is merged
@@ -68,7 +70,7 @@ def timed(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
             changes |= AFTER_END[name](before, after, command, now, list(after.clocks))
     else:
         changes |= _moved(before, after, command, now)
-    changes["segments"] = _segments(after, now)
+    changes["segments"] = segments(after, now)
     after = replace(after, **changes)
     if after.state not in ENDED_TEXTS and "clocks" in changes:
         after = replace(after, climbs=_climbs(after)) if after.climbs else after
@@ -204,21 +206,6 @@ def why_not_extend(state: IncidentCase, command: IncidentCommand, now: int) -> R
     if clock.told & Mark.DUE or clock.due_at <= point(clock, now):
         return Refusal.ALREADY_DUE
     return None if may_extend(clock, rule, command.amount or rule.extension, now) else Refusal.TOO_LONG
-
-
-# --- the ledger ---------------------------------------------------------------------------------------------------------
-
-
-def _segments(state: IncidentCase, now: int) -> tuple[Segment, ...]:
-    """The last segment goes on while its holder does, ends with the case, and another begins with another holder."""
-    held = state.segments
-    runs = bool(held) and not held[-1].until
-    ended = state.state in ENDED_TEXTS
-    if runs and not ended and (held[-1].holder, held[-1].level) == (state.holder, state.holder_level):
-        return held
-    if runs:
-        held = (*held[:-1], replace(held[-1], until=now))
-    return held if ended else (*held, Segment(state.holder, state.holder_level, now, 0))
 
 
 def _climbs(state: IncidentCase) -> tuple[Any, ...]:

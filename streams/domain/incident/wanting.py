@@ -27,8 +27,8 @@ class Wanted(NamedTuple):
 
 
 def wanted(state: IncidentCase) -> list[Wanted]:
-    """Everything that is still to come by itself; nothing for an ended or mirrored case."""
-    if state.mirrored or state.state in ENDED_TEXTS:
+    """Everything that is still to come by itself; nothing for an ended case."""
+    if state.state in ENDED_TEXTS:
         return []
     found = []
     for index, clock in enumerate(state.clocks):
@@ -49,7 +49,7 @@ def wanted(state: IncidentCase) -> list[Wanted]:
 
 def next_due(state: IncidentCase) -> int:
     """When the case wants to be woken, UTC milliseconds; 0: never."""
-    if state.mirrored or state.state in ENDED_TEXTS:
+    if state.state in ENDED_TEXTS:
         return 0
     earliest = [at for clock in state.clocks if (at := _earliest(state, clock))]
     if state.suspended:
@@ -60,7 +60,9 @@ def next_due(state: IncidentCase) -> int:
 
 
 def next_step(state: IncidentCase, clock: Clock) -> Step | None:
-    """The next step of the clock's ladder; None when there is none, or no more."""
+    """The next step of the clock's ladder; None when there is none, or no more. A mirrored case rouses nobody: its own system does."""
+    if state.mirrored:
+        return None
     ladder = rules.steps(state, clock.purpose, clock.level)
     done = climbed(state, clock)
     return ladder[done] if done < len(ladder) else None
