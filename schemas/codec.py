@@ -7,12 +7,13 @@ import struct as binary
 from collections.abc import Callable
 from functools import cache
 from types import UnionType
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin
 
 import fastavro
 import msgspec
 
 from schemas import registry
+from schemas.decoding import reader
 from schemas.encoding import writer
 from schemas.errors import InvalidPayload, Reason, UnknownSchema
 
@@ -30,8 +31,9 @@ class Codec(Generic[T]):
         self.cls = cls
         self.schema_id = written.id
         self._head = HEADER.pack(0, written.id)
+        self._latest = max((v for v in registry.versions() if v.name == name), key=lambda v: v.version)
+        self._read = reader(self._latest.parsed, cls)
         self._writers = {v.id: v.parsed for v in registry.versions() if v.name == name}
-        self._reader = max((v for v in registry.versions() if v.name == name), key=lambda v: v.version).parsed
         self._inner = _inner(cls)
         self._write = writer(written.parsed)
 
@@ -44,6 +46,8 @@ class Codec(Generic[T]):
         if value is None or len(value) < 5 or value[0] != 0:
             raise InvalidPayload(Reason.BAD_FRAME, "not in Confluent framing (byte 0, four-byte schema id)")
         schema_id = int.from_bytes(value[1:5], "big")
+        if schema_id == self._latest.id:
+            return self._newest(value)
         writer = self._writers.get(schema_id)
         if writer is None:
             known = registry.by_id().get(schema_id)
@@ -53,7 +57,7 @@ class Codec(Generic[T]):
         body = io.BytesIO(value)
         body.seek(5)
         try:
-            fields: dict[str, Any] = fastavro.schemaless_reader(body, writer, None if writer is self._reader else self._reader)  # type: ignore[assignment]
+            fields: dict[str, Any] = fastavro.schemaless_reader(body, writer, self._latest.parsed)  # type: ignore[assignment]
             for name, turn in self._inner:
                 fields[name] = turn(fields[name])
             record = self.cls(**fields)
@@ -62,6 +66,16 @@ class Codec(Generic[T]):
         if body.tell() != len(value):
             raise InvalidPayload(Reason.BAD_AVRO, f"{len(value) - body.tell()} bytes after the record")
         return record
+
+    def _newest(self, value: bytes) -> T:
+        try:
+            record, end = self._read(value, 5)
+        except Exception as error:
+            raise InvalidPayload(Reason.BAD_AVRO, f"{type(error).__name__}: {error}"[:200]) from error
+        if end != len(value):
+            told = f"{len(value) - end} bytes after the record" if end < len(value) else "it ends too early"
+            raise InvalidPayload(Reason.BAD_AVRO, told)
+        return cast(T, record)
 
 
 def _inner(cls: type[msgspec.Struct]) -> list[tuple[str, Turn]]:
