@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Protocol, runtime_checkable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from mode.utils.logging import get_logger
 
 from schemas.avro.activation.event import Activation
@@ -73,8 +74,7 @@ class Follower:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _run(self, consumer: Any) -> None:
-        await consumer.topics()  # makes the client ask for all topics: none is made by asking
-        places = [TopicPartition(CONFIG.name, number) for number in consumer.partitions_for_topic(CONFIG.name) or ()]
+        places = [TopicPartition(CONFIG.name, number) for number in await self._partitions()]
         if not places:
             log.warning("there is no topic %s yet", CONFIG.name)
             return
@@ -93,6 +93,16 @@ class Follower:
             for records in found.values():
                 for record in records:
                     self.take(record.value, f"{record.topic}:{record.partition}:{record.offset}")
+
+    async def _partitions(self) -> list[int]:
+        """Asked by name, which makes no topic; empty when there is none."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        try:
+            await admin.start()
+            found = (await admin.describe_topics([CONFIG.name]))[0]
+        finally:
+            await admin.close()
+        return [] if found["error_code"] else sorted(part["partition"] for part in found["partitions"])
 
     def take(self, value: bytes | None, place: str) -> None:
         """Puts a record into the schedule; what nobody can read is passed over, and the log says so."""
