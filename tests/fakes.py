@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 from schemas.avro.activation.event import Activation
 from schemas.codec import codec
+from schemas.people.records import Channel
 from schemas.policy.schedule import Schedule
 from schemas.realms import Realm
 from schemas.topics import CONFIG
 from services.adapters.murmur import partition_of
-from services.ports import Acked, Contact, Fate, OnAcked, Record, Unavailable
+from services.ports import Acked, Contact, Fate, Message, OnAcked, Record, Unavailable
 from streams.domain.people.roster import Stretch
 
 
@@ -108,3 +109,17 @@ class FakeWorkers:
     async def unaware(self, realm: Realm, version: str) -> dict[str, tuple[str, ...]]:
         known = self.knows.get(realm)
         return {f"case-{realm.value}": known} if known is not None and version not in known else {}
+
+
+class FakePager:
+    """Fulfils ports.Pager: keeps what it was given. `broken`: addresses that take nothing."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Contact, Channel, Message]] = []  # taken over, in order
+        self.broken: set[str] = set()
+
+    async def send(self, to: Contact, channel: Channel, message: Message) -> str:
+        if channel.address in self.broken:
+            return "broken"
+        self.sent.append((to, channel, message))
+        return ""

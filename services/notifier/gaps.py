@@ -1,7 +1,7 @@
 """Gaps in rosters 空岗, told once each: found ahead, filled in time, or come true. Pure: time and the rosters' gaps are arguments.
 
 A gap is known by its desk and its beginning. Seen from later its beginning is cut off by the present and its end moves with the horizon,
-so a stretch that overlaps a known gap is that gap.
+so a stretch that overlaps a known gap is that gap. One whose end was never in sight is told as filled when it is over.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Gaps:
         after: list[Gap] = []
         for stretch in stretches:
             until = OPEN if stretch.until >= now + AHEAD_MS else stretch.until
-            gap = _same(left, stretch)
+            gap = _same(left, stretch, now)
             if gap is None:
                 gap = Gap(stretch.start, until)
                 events.append(_event(FOUND, desk, stretch.start, stretch.until, now))
@@ -74,9 +74,10 @@ class Gaps:
             gaps.remove(same[0])
 
 
-def _same(known: Sequence[Gap], stretch: Stretch) -> Gap | None:
-    """The known gap that a stretch is; the one that begins with it before one that it only overlaps."""
-    overlapping = [gap for gap in known if gap.start < stretch.until and stretch.start < gap.until]
+def _same(known: Sequence[Gap], stretch: Stretch, now: int) -> Gap | None:
+    """The known gap that a stretch is; the one that begins with it before one that it only overlaps. A gap that has begun is not one that
+    is yet to come: somebody is there in between."""
+    overlapping = [gap for gap in known if gap.start < stretch.until and stretch.start < gap.until and stretch.start <= max(now, gap.start)]
     return next((gap for gap in overlapping if gap.start == stretch.start), overlapping[0] if overlapping else None)
 
 

@@ -70,11 +70,11 @@ async def restore(bootstrap: str, results: Mapping[Place, int], since: int, thro
                 said.append(event)
     finally:
         await consumer.stop()
-    _fold(said, throttle, gaps)
+    fold(said, throttle, gaps)
     return found
 
 
-def _fold(said: Iterable[Page | DutyEvent], throttle: Throttle, gaps: Gaps) -> None:
+def fold(said: Iterable[Page | DutyEvent], throttle: Throttle, gaps: Gaps) -> None:
     """In the order in which it was decided; a page that was written twice counts once."""
     seen: set[str] = set()
     for one in sorted(said, key=lambda one: one.at):
