@@ -86,7 +86,7 @@ class PeopleStage:
 
 def people_stage(tmp_path: Path, producer: FakeProducer, clock: Callable[[], int]) -> PeopleStage:
     """The gateway's people over the fake producer; the caller closes the vault."""
-    vault, register, passwords = KeyFile(tmp_path / "people.bin"), Register(), Passwords(tmp_path / "passwords.json")
+    vault, register, passwords = KeyFile(tmp_path / "people.bin"), Register(), Passwords(tmp_path / "passwords.json", cost=1 << 6)
     keeper = Keeper(producer, vault, register, FakeFeed(producer, register), passwords, clock)
     sessions = Sessions(PeopleDirectory(register, vault), keeper, passwords, vault.fingerprint, clock, SERVED)
     return PeopleStage(register, keeper, passwords, vault, sessions, tmp_path)

@@ -17,7 +17,7 @@ import msgspec
 
 from services.process import write_private
 
-N, R, P = 1 << 15, 8, 1  # 32 MiB and about a tenth of a second
+COST, R, P = 1 << 15, 8, 1  # 32 MiB and about a tenth of a second
 MEMORY = 64 << 20  # OpenSSL's own limit is the 32 MiB that this takes, and a little
 SHORTEST, LONGEST = 10, 200
 
@@ -38,8 +38,10 @@ class _Entry(msgspec.Struct, frozen=True):
 class Passwords:
     """Readers notice a changed file by themselves, also in other processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cost: int = COST) -> None:
+        """`cost`: scrypt's n, of passwords set from now on."""
         self._path = path
+        self._cost = cost
         self._seen: tuple[int, int, int] | None = None
         self._entries: dict[str, _Entry] = {}
 
@@ -47,7 +49,7 @@ class Passwords:
         """Takes as long for a user that has none. Blocks for a tenth of a second: call it in a thread."""
         self._reload()
         entry = self._entries.get(user)
-        kept = entry or _Entry(base64.b64encode(bytes(16)).decode(), "", N, R, P, 0)
+        kept = entry or _Entry(base64.b64encode(bytes(16)).decode(), "", self._cost, R, P, 0)
         found = _hash(password, base64.b64decode(kept.salt), kept.n, kept.r, kept.p)
         return hmac.compare_digest(base64.b64decode(kept.hash), found) and entry is not None
 
@@ -55,8 +57,8 @@ class Passwords:
         """Raises WeakPassword."""
         check_strength(user, password)
         salt = os.urandom(16)
-        hashed = _hash(password, salt, N, R, P)
-        entry = _Entry(base64.b64encode(salt).decode(), base64.b64encode(hashed).decode(), N, R, P, now)
+        hashed = _hash(password, salt, self._cost, R, P)
+        entry = _Entry(base64.b64encode(salt).decode(), base64.b64encode(hashed).decode(), self._cost, R, P, now)
         with self._writing():
             self._entries[user] = entry
 

@@ -55,8 +55,9 @@ def object_(state: IncidentCase, _command: IncidentCommand, _now: int) -> Fields
     return {"objections": state.objections + 1, "holder": desk_of(state.division, state.holder_level) or first_desk(state.county)}
 
 
-def handled(_state: IncidentCase, command: IncidentCommand, _now: int) -> Fields:
-    return {"handler_person": command.actor_person}
+def handled(state: IncidentCase, command: IncidentCommand, _now: int) -> Fields:
+    """A report without a person (a department's system) leaves who signed it in the handler's place."""
+    return {"handler_person": command.actor_person or state.handler_person}
 
 
 def verify_fail(state: IncidentCase, _command: IncidentCommand, _now: int) -> Fields:

@@ -49,6 +49,9 @@ def common_superior(state: IncidentCase, command: IncidentCommand, _now: int) ->
 
 
 def other_person(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
+    """A named person who is not the handler; one desk or two posts of one person make no second person."""
+    if not command.actor_person:
+        return Refusal.PERSON_MISSING
     return None if command.actor_person != state.handler_person else Refusal.SAME_PERSON
 
 
@@ -107,13 +110,6 @@ def ground(state: IncidentCase, command: IncidentCommand, now: int) -> Refusal |
     return None if command.until <= longest else Refusal.TOO_LONG
 
 
-def approver(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
-    """Who commands it approves it: a named person, and not the one who handles the case."""
-    if not command.actor_person:
-        return Refusal.PERSON_MISSING
-    return None if command.actor_person != state.handler_person else Refusal.SAME_PERSON
-
-
 def suspended(state: IncidentCase, _command: IncidentCommand, _now: int) -> Refusal | None:
     return None if state.suspended else Refusal.NOT_SUSPENDED
 
@@ -135,6 +131,8 @@ def review(_state: IncidentCase, command: IncidentCommand, now: int) -> Refusal 
 
 
 def rung(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
+    if not command.actor_org:
+        return Refusal.ORG_MISSING  # nobody could ever lift it
     ladder = rules.rungs(state)
     wanted = rules.rung_of(state, command.rung)
     if wanted is None:
@@ -210,7 +208,7 @@ GUARDS: dict[Guard, Check] = {
     Guard.REASON: reason, Guard.ORG: org, Guard.ORGS: orgs, Guard.EVIDENCE: evidence, Guard.OBJECTION: objection,
     Guard.COMMON_SUPERIOR: common_superior, Guard.OTHER_PERSON: other_person, Guard.NOT_OFFERED: not_offered, Guard.HIGHER: higher,
     Guard.OFFERED: offered, Guard.LOWER: lower, Guard.ACTIVE: active, Guard.TASK: task, Guard.CONVENER: convener,
-    Guard.TASKS_DONE: tasks_done, Guard.GROUND: ground, Guard.APPROVER: approver, Guard.SUSPENDED: suspended, Guard.SHELVED: shelved,
+    Guard.TASKS_DONE: tasks_done, Guard.GROUND: ground, Guard.APPROVER: other_person, Guard.SUSPENDED: suspended, Guard.SHELVED: shelved,
     Guard.SUPERIOR: superior, Guard.REVIEW: review, Guard.RUNG: rung, Guard.OWES_REPLY: owes_reply, Guard.ISSUER: issuer,
     Guard.RESPONSE: response, Guard.EXTENSIBLE: extensible, Guard.AFFECTED: affected, Guard.TARGET: target, Guard.ABSORBED: absorbed,
     Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler, Guard.REPIN: repin,
