@@ -14,22 +14,24 @@ from schemas.policies import latest, policies
 from schemas.policy import store
 from schemas.policy.terms import LEVELS, Purpose
 from services.gateway import bodies
+from streams.domain.incident.filing import STAGES
 
 PARTICULAR = (
     "level", "orgs", "until", "purpose", "amount", "rung", "paper", "target", "person", "score", "response_level", "division", "place",
-    "occurred_at", "policy_version",
+    "occurred_at", "policy_version", "stage",
 )  # fmt: skip
 REQUIRED: dict[str, tuple[str, ...]] = {
     "return": ("reason",), "assign_down": ("org",), "convene": ("orgs",), "task_waive": ("reason",), "suspend": ("reason",),
     "shelve": ("reason", "until"), "supervise": ("rung",), "respond": ("response_level",), "extend": ("reason", "purpose"),
     "merge_into": ("target",), "void": ("reason",), "contest": ("reason", "purpose"), "uphold_breach": ("reason", "purpose"),
-    "withdraw_breach": ("reason", "purpose"), "repin": ("reason",),
+    "withdraw_breach": ("reason", "purpose"), "repin": ("reason",), "draft_report": ("stage",), "sign_report": ("stage",),
 }  # fmt: skip
 TAKES: dict[str, tuple[str, ...]] = {
     "offer_up": ("level",), "assign": ("level",), "assign_down": ("level",), "convene": ("orgs",), "suspend": ("until",),
     "shelve": ("until",), "supervise": ("rung", "paper"), "reply_supervision": ("rung", "paper"), "lift_supervision": ("rung", "paper"),
     "respond": ("response_level",), "extend": ("purpose", "amount"), "evaluate": ("score", "person"), "reopen": ("person",),
-    "repin": ("policy_version",), "contest": ("purpose",), "uphold_breach": ("purpose",), "withdraw_breach": ("purpose",),
+    "repin": ("policy_version",), "draft_report": ("stage", "level", "paper"),
+    "sign_report": ("stage", "level", "paper"), "contest": ("purpose",), "uphold_breach": ("purpose",), "withdraw_breach": ("purpose",),
     "merge_into": ("target",), "amend": ("division", "place"), "accept": ("occurred_at",), "sign": ("occurred_at",),
     "report": ("occurred_at",), "self_handle": ("occurred_at",),
 }  # fmt: skip
@@ -53,6 +55,7 @@ def check(body: bodies.Command, name: str, now: int, errors: list[InvalidPayload
         "rung": _one_of(body.rung, policies(latest()).rungs, "/rung", errors),
         "orgs": tuple(dict.fromkeys(body.orgs or ())),
         "policy_version": _one_of(body.policy_version, store.versions(), "/policy_version", errors) if body.policy_version else "",
+        "stage": _one_of(body.stage, STAGES, "/stage", errors),
         "paper": body.paper or "",
         "amount": body.amount or 0,
         "score": body.score or 0,

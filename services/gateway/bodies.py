@@ -107,7 +107,9 @@ class Command(Body):
     occurred_at: Annotated[Time, Meta(description="accept, sign, report, self_handle: when it was done, if earlier than told")] | None = (
         None
     )
-    level: Annotated[str, Meta(max_length=20, description="offer_up, assign, assign_down: grid to province")] | None = None
+    level: (
+        Annotated[str, Meta(max_length=20, description="offer_up, assign, assign_down, draft_report, sign_report: grid to province")] | None
+    ) = None
     orgs: Annotated[list[Name], Meta(min_length=1, max_length=50, description="convene: who takes part")] | None = None
     until: Annotated[Time, Meta(description="suspend: its end; shelve: the review")] | None = None
     purpose: Annotated[str, Meta(max_length=20, description="extend, contest and its ruling: which clock (accept, sign, …)")] | None = None
@@ -123,6 +125,9 @@ class Command(Body):
     score: Annotated[int, Meta(ge=1, le=5, description="evaluate: 1 very dissatisfied to 5 very satisfied")] | None = None
     response_level: Annotated[int, Meta(ge=0, le=4, description="respond: 1 to 4 (I to IV), 0 ends it")] | None = None
     policy_version: Annotated[str, Meta(max_length=40, description="repin: the version; without it the newest")] | None = None
+    stage: (
+        Annotated[str, Meta(max_length=10, description="draft_report, sign_report: first 首报, next 续报, check 核报, final 终报")] | None
+    ) = None
     division: Annotated[str, Meta(max_length=12, description="amend: where it really is")] | None = None
     place: Place | None = None
 

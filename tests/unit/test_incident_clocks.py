@@ -216,15 +216,15 @@ def test_who_does_not_sign_is_supervised_by_the_level_above_by_rule() -> None:
     assert [one.issuer for one in desk.case.supervised] == ["440300-desk"]
 
 
-def test_a_serious_accident_starts_the_report_to_the_level_above_and_the_next_hop_when_it_is_made() -> None:
+def test_an_offer_is_about_who_holds_the_case_and_stops_no_report_up() -> None:
     desk = Desk("A20600", "23 09:00")
     desk.do("accept", "23 09:05")
     desk.do("triage", "23 09:10", grade=2)
     hop = desk.clock("report_up")
     assert (hop.level, hop.started_at, hop.due_at) == ("county", at("23 09:10"), at("23 11:10"))
     desk.do("offer_up", "23 10:00", level="city")
-    first, second = [clock for clock in desk.case.clocks if clock.purpose == "report_up"]
-    assert (first.stopped_at, second.level, second.due_at) == (at("23 10:00"), "city", at("23 12:00"))
+    desk.do("take", "23 10:10", actor_level="city", actor_org="440300-desk")
+    assert [clock for clock in desk.case.clocks if clock.purpose == "report_up"] == [hop]
 
 
 def test_an_extension_is_granted_once_by_a_superior_before_the_deadline() -> None:

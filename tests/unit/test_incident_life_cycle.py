@@ -15,7 +15,18 @@ from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.outcome.event import Outcome
 from schemas.errors import Refusal
 from schemas.state.clock import Clock
-from schemas.state.incident_case.event import Contest, IncidentCase, Joint, MergedCase, Shelved, Supervision, Suspended, Task, Upstream
+from schemas.state.incident_case.event import (
+    Contest,
+    Filed,
+    IncidentCase,
+    Joint,
+    MergedCase,
+    Shelved,
+    Supervision,
+    Suspended,
+    Task,
+    Upstream,
+)
 from schemas.topics import INCIDENT_EVENTS
 from streams.domain.core import Decision, Source
 from streams.domain.incident.decide import decide
@@ -68,6 +79,8 @@ READY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what a command's 
     "uphold_breach": ({"clocks": (LATE,), "contests": (DISPUTE,)}, {"purpose": "accept", "org": "", "actor_level": "city"}),
     "withdraw_breach": ({"clocks": (LATE,), "contests": (DISPUTE,)}, {"purpose": "accept", "org": "", "actor_level": "city"}),
     "repin": ({"calendar_version": "cn-2020-2025"}, {"actor_level": "province"}),
+    "draft_report": ({}, {"stage": "first", "actor_level": "county"}),
+    "sign_report": ({"filed": (Filed("first", "city", "", "drafter", NOW, "", 0),)}, {"stage": "first", "actor_level": "county"}),
     "merge_into": ({}, {"target": OTHER}),
     "split": ({"before": "handling", "merged_into": OTHER}, {}),
     "absorb": ({}, {"target": OTHER}),

@@ -19,15 +19,17 @@ from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_COMMANDS
 from streams.domain.commands import COMMAND, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
-from streams.domain.incident import contests, effects, overlays, rules
+from streams.domain.incident import contests, effects, filing, overlays, rules
 from streams.domain.incident.effects import EFFECTS, first_desk, rule_of
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.guards import GUARDS
+from streams.domain.incident.levels import desk_of
 from streams.domain.incident.observe import OBSERVED, observe
 from streams.domain.incident.settling import settled
 from streams.domain.incident.table import ABSORB, CAPTURE, CELLS, OBSERVE, RELEASE, WAKE, State
 from streams.domain.incident.timing import timed
 
+FILINGS = frozenset({"draft_report", "sign_report"})
 RULINGS = frozenset({"contest", "uphold_breach", "withdraw_breach"})
 replace = msgspec.structs.replace
 
@@ -108,6 +110,9 @@ def _more(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
         touched = contests.touched(before, after)
         clock = contests.clock_of(touched, list(after.clocks)) if touched else None
         more |= about(clock) if clock else {}
+    elif command.name in FILINGS and before:
+        file = filing.touched(before, after)
+        return {"stage": file.stage, "paper": file.paper, "target": desk_of(after.division, file.level)} | _stopped(before, after)
     elif command.target:
         more["target"] = command.target
     elif command.name == "extend" and before:
@@ -116,6 +121,12 @@ def _more(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
         if getattr(command, name):
             more[name] = getattr(command, name)
     return more
+
+
+def _stopped(before: IncidentCase, after: IncidentCase) -> dict[str, Any]:
+    """About the first clock that a command stopped."""
+    ended = (new for old, new in zip(before.clocks, after.clocks, strict=False) if new.stopped_at and not old.stopped_at)
+    return next((about(clock) for clock in ended), {})
 
 
 def _saga(before: IncidentCase | None, after: IncidentCase, command: IncidentCommand, now: int) -> tuple[Emit, ...]:

@@ -9,7 +9,7 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.divisions import county_of, display_name, division
 from schemas.event_types import event_types
 from schemas.state.incident_case.event import IncidentCase
-from streams.domain.incident import contests, overlays, repinning
+from streams.domain.incident import contests, filing, overlays, repinning
 from streams.domain.incident.levels import desk_of
 
 Fields = dict[str, Any]
@@ -94,7 +94,7 @@ EFFECTS: dict[str, Effect] = {
     "suspend": overlays.suspend, "resume": overlays.resume, "shelve": overlays.shelve, "unshelve": overlays.unshelve,
     "supervise": overlays.supervise, "reply_supervision": overlays.reply_supervision, "lift_supervision": overlays.lift_supervision,
     "contest": contests.contest, "uphold_breach": contests.uphold_breach, "withdraw_breach": contests.withdraw_breach,
-    "repin": repinning.repin,
+    "repin": repinning.repin, "draft_report": filing.draft_report, "sign_report": filing.sign_report,
     "merge_into": overlays.merge_into, "split": overlays.split, "absorb": overlays.absorb, "release": overlays.release,
 }  # fmt: skip
 

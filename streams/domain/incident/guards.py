@@ -9,7 +9,7 @@ from schemas.divisions import divisions, is_within
 from schemas.errors import Refusal
 from schemas.event_types import event_types
 from schemas.state.incident_case.event import IncidentCase
-from streams.domain.incident import contests, overlays, repinning, rules, timing
+from streams.domain.incident import contests, filing, overlays, repinning, rules, timing
 from streams.domain.incident.levels import is_above, next_above, rank
 from streams.domain.incident.table import Guard
 
@@ -178,6 +178,14 @@ def repin(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal |
     return repinning.why_not_repin(state, command)
 
 
+def draft(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
+    return filing.why_not_draft(state, command)
+
+
+def signer(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
+    return filing.why_not_sign(state, command)
+
+
 def affected(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
     """The reporter or another citizen it concerns, or a desk that did not handle it: never the handler alone."""
     if command.person:
@@ -212,4 +220,5 @@ GUARDS: dict[Guard, Check] = {
     Guard.SUPERIOR: superior, Guard.REVIEW: review, Guard.RUNG: rung, Guard.OWES_REPLY: owes_reply, Guard.ISSUER: issuer,
     Guard.RESPONSE: response, Guard.EXTENSIBLE: extensible, Guard.AFFECTED: affected, Guard.TARGET: target, Guard.ABSORBED: absorbed,
     Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler, Guard.REPIN: repin,
+    Guard.DRAFT: draft, Guard.SIGNER: signer,
 }  # fmt: skip

@@ -71,6 +71,8 @@ class Guard(StrEnum):
     CONTESTABLE = "contestable"  # a breach that stands and was not contested yet; asked at or below the level whose clock it is
     RULER = "ruler"  # a contest waits, and the actor's level is above that of the clock
     REPIN = "repin"  # an administrator or the province, and another version that is known
+    DRAFT = "draft"  # a file of a report-up in its order, by a named person below the level it goes to
+    SIGNER = "signer"  # a draft waits, and the signer is another person than its drafter
     AFFECTED = "affected"  # a citizen asks for it, or one who did not handle it
     TARGET = "target"  # another case is named
     ABSORBED = "absorbed"  # the named case is merged into this one
@@ -96,6 +98,7 @@ S, G = State, Guard
 WORKED = frozenset({S.ASSIGNED, S.SIGNED, S.HANDLING, S.REPORTED, S.VERIFYING})
 UNASSIGNED = frozenset({S.CAPTURED, S.ACCEPTED, S.TRIAGED})
 CONTESTED = OPEN | {S.CLOSED, S.EVALUATED}  # a breach may be contested and ruled on after the end too
+REPORTED_UP = OPEN | {S.CLOSED, S.EVALUATED}  # the final report often comes after the end
 SUPERVISED = OPEN | {S.CLOSED, S.EVALUATED}  # what was ordered is answered and lifted also after the end
 TABLE: tuple[Row, ...] = (
     _row("self_handle", S.CAPTURED, S.REPORTED, "self_handled", G.EVIDENCE),
@@ -126,6 +129,8 @@ TABLE: tuple[Row, ...] = (
     _row("uphold_breach", CONTESTED, None, "breach_upheld", G.REASON, G.RULER),
     _row("withdraw_breach", CONTESTED, None, "breach_withdrawn", G.REASON, G.RULER),
     _row("repin", OPEN, None, "repinned", G.REASON, G.REPIN),
+    _row("draft_report", REPORTED_UP, None, "report_drafted", G.DRAFT),
+    _row("sign_report", REPORTED_UP, None, "report_signed", G.SIGNER),
     _row("report", S.HANDLING, S.REPORTED, "reported", G.ACTIVE, G.TASKS_DONE),
     _row("check", S.REPORTED, S.VERIFYING, "checking"),
     _row("verify_ok", frozenset({S.REPORTED, S.VERIFYING}), S.CLOSED, "closed", G.OTHER_PERSON),

@@ -18,7 +18,7 @@ from schemas.state.clock import Clock
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.clock import extend, may_extend, may_pause, pause, resume
 from streams.domain.clocks.running import is_paused, point
-from streams.domain.incident import contests, overlays, repinning, rules
+from streams.domain.incident import contests, filing, overlays, repinning, rules
 from streams.domain.incident.clocks import (
     ACCEPT,
     HANDLE,
@@ -41,7 +41,7 @@ from streams.domain.incident.clocks import (
 )  # fmt: skip
 from streams.domain.incident.followed import followed
 from streams.domain.incident.ledger import segments
-from streams.domain.incident.levels import desk_of, is_above, rank
+from streams.domain.incident.levels import desk_of
 from streams.domain.incident.table import CAPTURE, ENDED_TEXTS, State
 from streams.domain.incident.wanting import next_due
 
@@ -106,30 +106,25 @@ def _regraded(_before: IncidentCase, after: IncidentCase, command: IncidentComma
     """Other limits for another type or grade, from the same start; one whose deadline would then lie in the past stays. The grade also says
     what is reported up."""
     changed = [reruled(after, clock, now) if not clock.stopped_at else clock for clock in held]
-    owed = rules.hop_of(after, after.holder_level)
+    desk, level = filing.owing(after)
+    owed = rules.hop_of(after, level)
     running = [clock for clock in changed if clock.purpose == REPORT_UP and not clock.stopped_at]
     if owed is None:
         changed = [stopped(after, clock, now, now) if clock in running else clock for clock in changed]
     elif not any(clock.policy == owed[1].rule.policy for clock in running):
         changed = [stopped(after, clock, now, now) if clock in running else clock for clock in changed]
         at = stamp(owed[1].starts, after, command, now)
-        changed = having(changed, begun(after, owed[1].rule, at, after.holder, after.holder_level, now))
+        changed = having(changed, begun(after, owed[1].rule, at, desk, level, now))
     return {"clocks": tuple(changed)}
 
 
 def _offered(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
-    """The desk above owes an answer; the hop of a report-up that ends there is done, and the next one begins."""
+    """The desk above owes an answer. A report-up runs on: to offer a case is not to report it."""
     assert after.upstream
     level = after.upstream.level
-    desk = desk_of(after.division, level)
     found = rules.limit(after.policy_version, REPLY, after.incident_type, after.grade)
-    done = [clock.purpose == REPORT_UP and not clock.stopped_at and rank(clock.level) < rank(level) for clock in held]
-    changed = [stopped(after, clock, now, now) if ended else clock for clock, ended in zip(held, done, strict=True)]
-    changed = having(changed, begun(after, found.rule, now, desk, level, now)) if found else changed
-    owed = rules.hop_of(after, level)
-    if any(done) and owed and is_above(owed[0].to, level):
-        changed = having(changed, begun(after, owed[1].rule, now, desk, level, now))
-    return {"clocks": tuple(changed)}
+    fresh = begun(after, found.rule, now, desk_of(after.division, level), level, now) if found else None
+    return {"clocks": tuple(having(held, fresh))} if fresh else {}
 
 
 def _answered(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
@@ -186,7 +181,7 @@ AFTER_END: dict[str, Special] = {  # what touches the clocks of an ended case to
 SPECIAL: dict[str, Special] = AFTER_END | {
     "triage": _regraded, "amend": _regraded, "offer_up": _offered, "take": _answered, "return": _answered, "assign_down": _handed_down,
     "suspend": _paused, "shelve": _paused, "resume": _resumed, "unshelve": _resumed, "supervise": _supervised, "extend": _extended,
-    "repin": repinning.repinned,
+    "repin": repinning.repinned, "sign_report": filing.signed,
 }  # fmt: skip
 
 

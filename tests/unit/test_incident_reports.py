@@ -1,0 +1,127 @@
+"""上报 as a file: a fire (A20) in a county of Shenzhen. Graded 2 it is reported to city and province, within two hours a hop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.test_incident_clocks import Desk, at
+
+DRAFTER, SIGNER = {"actor_person": "clerk"}, {"actor_person": "head"}
+CITY = {"actor_level": "city", "actor_org": "440300-desk", "level": "province"}
+
+
+def fire(grade: int = 2) -> Desk:
+    desk = Desk("A20600", "23 09:00")
+    desk.do("accept", "23 09:05")
+    desk.do("triage", "23 09:10", grade=grade)
+    return desk
+
+
+def filed(desk: Desk, stage: str, when: str, **more: Any) -> str:
+    """Drafted and signed in one moment; "applied", or why it was refused."""
+    drafted = desk.do("draft_report", when, stage=stage, **DRAFTER | more)
+    return drafted if drafted != "applied" else desk.do("sign_report", when, stage=stage, **SIGNER | more)
+
+
+def test_a_signed_first_report_ends_the_hop_and_the_level_that_was_told_owes_the_next() -> None:
+    desk = fire()
+    assert desk.do("draft_report", "23 09:40", stage="first", paper="深南应急〔2026〕1号", **DRAFTER) == "applied"
+    hop = desk.clock("report_up")
+    assert (hop.level, hop.due_at, hop.stopped_at) == ("county", at("23 11:10"), 0), "a draft reports nothing"
+    assert desk.do("sign_report", "23 10:00", stage="first", **SIGNER) == "applied"
+    first, second = [clock for clock in desk.case.clocks if clock.purpose == "report_up"]
+    assert (first.stopped_at, second.level, second.holder, second.due_at) == (at("23 10:00"), "city", "440300-desk", at("23 12:00"))
+    (file,) = desk.case.filed
+    assert (file.stage, file.level, file.paper, file.drafter, file.signer) == ("first", "city", "深南应急〔2026〕1号", "clerk", "head")
+    assert (file.drafted_at, file.signed_at) == (at("23 09:40"), at("23 10:00"))
+    drafted, signed = [event for event in desk.events if "report_" in event.type]
+    assert (drafted.type, drafted.stage, drafted.target, drafted.clocks) == ("incident.report_drafted", "first", "440300-desk", ())
+    assert (signed.type, signed.stage, signed.paper, signed.clock) == ("incident.report_signed", "first", file.paper, "report_up")
+    assert signed.clocks == (first, second)
+    assert (desk.case.holder, desk.case.upstream) == ("440305-desk", None), "who holds the case is another thing"
+    assert filed(desk, "first", "23 11:00", **CITY) == "applied"
+    assert [clock.stopped_at for clock in desk.case.clocks if clock.purpose == "report_up"] == [at("23 10:00"), at("23 11:00")]
+
+
+def test_stages_have_their_order_and_nothing_follows_the_final_report() -> None:
+    desk = fire()
+    assert filed(desk, "next", "23 09:30") == "stage_out_of_order"
+    assert filed(desk, "first", "23 09:31") == "applied"
+    assert filed(desk, "first", "23 09:32") == "stage_out_of_order", "there is one first report to a level"
+    for stage in ("next", "check", "next", "final"):
+        assert filed(desk, stage, "23 10:00") == "applied"
+    assert filed(desk, "next", "23 10:01") == "stage_out_of_order"
+    assert filed(desk, "next", "23 10:01", **CITY) == "stage_out_of_order", "each level has its own file"
+    assert [one.stage for one in desk.case.filed] == ["first", "next", "check", "next", "final"]
+
+
+def test_a_draft_that_comes_too_late_is_not_signed_and_a_newer_draft_takes_an_older_ones_place() -> None:
+    desk = fire()
+    filed(desk, "first", "23 09:30")
+    desk.do("draft_report", "23 09:40", stage="next", paper="1", **DRAFTER)
+    desk.do("draft_report", "23 09:41", stage="next", paper="2", **SIGNER)
+    assert [(one.stage, one.paper, one.drafter) for one in desk.case.filed] == [("first", "", "clerk"), ("next", "2", "head")]
+    assert filed(desk, "final", "23 10:00") == "applied"
+    assert desk.do("sign_report", "23 10:01", stage="next", **DRAFTER) == "stage_out_of_order"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"stage": "second"}, "stage_unknown"),
+        ({"stage": ""}, "stage_unknown"),
+        ({"actor_person": ""}, "person_missing"),
+        ({"actor_level": "city"}, "level_too_high"),
+        ({"level": "grid"}, "no_level_above"),
+        ({"actor_level": "town", "level": "county"}, "applied"),
+    ],
+)
+def test_who_drafts_what(given: dict[str, str], why: str) -> None:
+    assert fire().do("draft_report", "23 09:30", **{"stage": "first"} | DRAFTER | given) == why
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (DRAFTER, "same_person"),
+        ({"actor_person": ""}, "person_missing"),
+        ({"actor_level": "province"}, "level_too_high"),
+        ({"stage": "next"}, "not_drafted"),
+        ({"level": "province"}, "not_drafted"),
+    ],
+)
+def test_who_signs_what(given: dict[str, str], why: str) -> None:
+    desk = fire()
+    desk.do("draft_report", "23 09:30", stage="first", **DRAFTER)
+    assert desk.do("sign_report", "23 09:40", **{"stage": "first"} | SIGNER | given) == why
+
+
+def test_a_report_that_skips_a_level_ends_the_hops_below_it() -> None:
+    """突发事件应对法 17: it may be reported past the next level."""
+    desk = fire()
+    assert filed(desk, "first", "23 10:00", level="province") == "applied"
+    hops = [clock for clock in desk.case.clocks if clock.purpose == "report_up"]
+    assert [(clock.level, clock.stopped_at) for clock in hops] == [("county", at("23 10:00"))], "the next hop leaves the platform"
+
+
+def test_a_grade_that_rises_after_the_report_has_the_level_that_was_told_owe_the_next_hop() -> None:
+    desk = fire(grade=4)
+    filed(desk, "first", "23 10:00")
+    assert not [clock for clock in desk.case.clocks if clock.purpose == "report_up" and not clock.stopped_at], "grade 4 ends at the city"
+    desk.do("triage", "23 10:30", grade=2)
+    hop = desk.clock("report_up")
+    assert (hop.level, hop.holder, hop.due_at) == ("city", "440300-desk", at("23 12:30"))
+
+
+def test_a_report_signed_late_is_late_and_one_on_a_closed_case_touches_no_clock() -> None:
+    desk = fire()
+    filed(desk, "first", "23 12:00")
+    assert desk.events[-1].clock_breached_at == at("23 11:10")
+    desk = Desk("M01001", "23 09:00")
+    desk.do("self_handle", "23 09:10", actor_person="grid worker", evidence=True)
+    desk.do("verify_ok", "23 09:20", actor_person="another")
+    before = desk.case.clocks
+    assert filed(desk, "first", "23 09:30") == "applied"
+    assert desk.case.clocks == before
