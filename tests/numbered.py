@@ -40,7 +40,8 @@ def _empty(cls: type[msgspec.Struct]) -> dict[str, Any]:
     return {f.name: empty[str(cls.__annotations__[f.name])] for f in msgspec.structs.fields(cls) if f.required}
 
 
-def _blank(cls: type[T], **given: Any) -> T:
+def made(cls: type[T], **given: Any) -> T:
+    """A record with these fields, and the others empty."""
     return cls(**{**_empty(cls), **given})
 
 
@@ -59,7 +60,7 @@ def event(number: int, partition: int, realm: str = "live", **given: Any) -> Inc
         "holder_level": "county", "grade": case % 5, "round": 1, "mirrored": True, "producer": "demo-producer", "title": "火灾事故 南山区",
         "opened_at": START_MS + case * len(STATES),
     }  # fmt: skip
-    return _blank(IncidentEvent, **{**fields, **given})
+    return made(IncidentEvent, **{**fields, **given})
 
 
 def delta(number: int, partition: int, realm: str = "live", **given: Any) -> LiveDelta:
@@ -81,7 +82,7 @@ def command(number: int, partition: int, realm: str = "live", **given: Any) -> I
     of = event(number, partition, realm)
     shared = {name: getattr(of, name) for name in IncidentCommand.__struct_fields__ if hasattr(of, name)}
     blank = {"src_topic": "", "src_partition": 0, "src_offset": 0}
-    return _blank(IncidentCommand, **{**shared, **blank, "name": "observe", "expected_seq": -1, **given})
+    return made(IncidentCommand, **{**shared, **blank, "name": "observe", "expected_seq": -1, **given})
 
 
 def press(number: int, partition: int, realm: str = "live", **given: Any) -> AlarmCommand:
@@ -89,7 +90,7 @@ def press(number: int, partition: int, realm: str = "live", **given: Any) -> Ala
     case = f"alarm-{realm}-{partition}-{number}"
     fields = {"command_id": command_id(realm, partition, 10_000 + number), "case_id": case, "name": "press", "realm": realm,
               "division": "440507", "alarm_class": "unclear", "expected_seq": -1, "occurred_at": START_MS + number}  # fmt: skip
-    return _blank(AlarmCommand, **{**fields, **given})
+    return made(AlarmCommand, **{**fields, **given})
 
 
 def _of_press(number: int, partition: int, realm: str) -> dict[str, Any]:
@@ -103,20 +104,20 @@ def alarm_event(number: int, partition: int, realm: str = "live", **given: Any) 
     fields = {"event_id": f"a-{realm}-{partition}-{number}", "case_seq": 1, "type": "alarm.raised", "kind": "alarm", "county": "440507",
               "state": "raised", "alarm_class": "unclear", "pages": 1, "press_count": 1, "round": 1, "opened_at": START_MS + number,
               "occurred_at": START_MS + number, "holder_level": "county"}  # fmt: skip
-    return _blank(AlarmEvent, **{**_of_press(number, partition, realm), **fields, **given})
+    return made(AlarmEvent, **{**_of_press(number, partition, realm), **fields, **given})
 
 
 def page(number: int, partition: int, realm: str = "live", **given: Any) -> Notification:
     """The page of press `number`."""
     fields = {"notification_id": f"n-{realm}-{partition}-{number}", "type": "page", "kind": "alarm", "src_position": 4,
               "occurred_at": START_MS + number}  # fmt: skip
-    return _blank(Notification, **{**_of_press(number, partition, realm), **fields, **given})
+    return made(Notification, **{**_of_press(number, partition, realm), **fields, **given})
 
 
 def answer_of_press(number: int, partition: int, realm: str = "live", **given: Any) -> Outcome:
     """The answer to press `number`: applied."""
     fields = {"outcome": "applied", "name": "press", "case_seq": 1, "src_position": 1}
-    return _blank(Outcome, **{**_of_press(number, partition, realm), **fields, **given})
+    return made(Outcome, **{**_of_press(number, partition, realm), **fields, **given})
 
 
 def command_id(realm: str, partition: int, number: int) -> str:

@@ -602,6 +602,88 @@ CREATE MATERIALIZED VIEW dead_letters_mv TO dead_letters
 AS SELECT *
 FROM dead_letters_in;
 
+CREATE TABLE desk_now
+(
+    realm LowCardinality(String),
+    desk_level LowCardinality(String),
+    county LowCardinality(String),
+    case_id String,
+    case_seq Int64,
+    part LowCardinality(String),
+    case_number String,
+    division String,
+    incident_type LowCardinality(String),
+    state LowCardinality(String),
+    holder LowCardinality(String),
+    holder_level LowCardinality(String),
+    grade Int32,
+    round Int32,
+    reassignments Int32,
+    reopens Int32,
+    mirrored Bool,
+    producer LowCardinality(String),
+    title String,
+    opened_at DateTime64(3, 'UTC'),
+    updated_at DateTime64(3, 'UTC'),
+    light LowCardinality(String),
+    due_at DateTime64(3, 'UTC'),
+    upstream_state LowCardinality(String),
+    upstream_level LowCardinality(String),
+    suspended_reason LowCardinality(String),
+    suspension_ends_at DateTime64(3, 'UTC'),
+    review_at DateTime64(3, 'UTC'),
+    supervised_rung LowCardinality(String),
+    reply_due_at DateTime64(3, 'UTC'),
+    response_level Int32,
+    open_tasks Int32,
+    merged_count Int32,
+    _blk UInt64
+)
+ENGINE = ReplacingMergeTree(case_seq)
+ORDER BY (realm, desk_level, county, case_id)
+SETTINGS index_granularity = 1024;
+
+CREATE MATERIALIZED VIEW desk_now_mv TO desk_now
+(
+    realm String,
+    desk_level String,
+    county String,
+    case_id String,
+    case_seq Int64,
+    part String,
+    case_number String,
+    division String,
+    incident_type String,
+    state String,
+    holder String,
+    holder_level String,
+    grade Int32,
+    round Int32,
+    reassignments Int32,
+    reopens Int32,
+    mirrored Bool,
+    producer String,
+    title String,
+    opened_at DateTime64(3, 'UTC'),
+    updated_at DateTime64(3, 'UTC'),
+    light String,
+    due_at DateTime64(3, 'UTC'),
+    upstream_state String,
+    upstream_level String,
+    suspended_reason String,
+    suspension_ends_at DateTime64(3, 'UTC'),
+    review_at DateTime64(3, 'UTC'),
+    supervised_rung String,
+    reply_due_at DateTime64(3, 'UTC'),
+    response_level Int32,
+    open_tasks Int32,
+    merged_count Int32,
+    _blk UInt64
+)
+AS SELECT realm, place.1 AS desk_level, place.2 AS county, case_id, case_seq, place.3 AS part, case_number, division, incident_type, state, holder, holder_level, grade, round, reassignments, reopens, mirrored, producer, title, opened_at, _ts AS updated_at, light, due_at, upstream_state, upstream_level, suspended_reason, suspension_ends_at, review_at, supervised_rung, reply_due_at, response_level, open_tasks, merged_count, _blk
+FROM incident_events_in AS e
+ARRAY JOIN arrayConcat([(toString(e.holder_level), toString(e.county), 'held')], arrayFilter(at -> ((e.upstream_state = 'offered') AND ((at.1) != e.holder_level)), [(toString(e.upstream_level), toString(e.county), 'offered')]), arrayFilter(at -> (((at.1) != '') AND (NOT (((at.2) = e.county) AND (((at.1) = e.holder_level) OR ((e.upstream_state = 'offered') AND ((at.1) = e.upstream_level)))))), [(toString(e.holder_level_from), toString(e.county_from), ''), (toString(e.offered_level_from), toString(e.county_from), '')])) AS place;
+
 CREATE TABLE duty_events
 (
     _blk UInt64,
@@ -968,6 +1050,8 @@ CREATE TABLE incident_events
     ack_by DateTime64(3, 'UTC'),
     stage LowCardinality(String),
     source_due_at DateTime64(3, 'UTC'),
+    holder_level_from LowCardinality(String),
+    offered_level_from LowCardinality(String),
     INDEX blocks _blk TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
@@ -1117,7 +1201,9 @@ CREATE TABLE incident_events_in
     step Int32,
     ack_by DateTime64(3, 'UTC'),
     stage String,
-    source_due_at DateTime64(3, 'UTC')
+    source_due_at DateTime64(3, 'UTC'),
+    holder_level_from String,
+    offered_level_from String
 )
 ENGINE = Null;
 
@@ -1207,7 +1293,9 @@ CREATE MATERIALIZED VIEW incident_events_mv TO incident_events
     step Int32,
     ack_by DateTime64(3, 'UTC'),
     stage String,
-    source_due_at DateTime64(3, 'UTC')
+    source_due_at DateTime64(3, 'UTC'),
+    holder_level_from String,
+    offered_level_from String
 )
 AS SELECT *
 FROM incident_events_in;

@@ -39,7 +39,7 @@ class Stream:
 
 EVENTS = Stream(
     "events", topics.INCIDENT_EVENTS, "incident_event", "incident_events",
-    ("case_now", "incident_events_by_minute", "incident_events_by_hour"),
+    ("case_now", "desk_now", "incident_events_by_minute", "incident_events_by_hour"),
 )  # fmt: skip
 ALARM_EVENTS = Stream("alarm_events", topics.ALARM_EVENTS, "alarm_event", "alarm_events", ("alarm_now", "alarm_events_by_hour"))
 NOTIFICATIONS = Stream("notifications", topics.NOTIFICATIONS, "notification", "notifications")

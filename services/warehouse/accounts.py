@@ -104,14 +104,14 @@ def _difference(handle: Handle, stream: Stream, rollup: str) -> str:
         f"SELECT name, type FROM system.columns WHERE database = '{DATABASE}' AND table = {{table:String}} ORDER BY position",
         {"table": rollup},
     )
-    engine = handle.rows(f"SELECT engine FROM system.tables WHERE database = '{DATABASE}' AND name = '{rollup}'")[0]["engine"]
-    newest = "Replacing" in engine
+    kind = handle.rows(f"SELECT engine, sorting_key FROM system.tables WHERE database = '{DATABASE}' AND name = '{rollup}'")[0]
+    newest = "Replacing" in kind["engine"]
     sums = [row["name"] for row in columns if row["type"].startswith("SimpleAggregateFunction(sum")]
     keys = [row["name"] for row in columns if row["name"] not in (*sums, "_blk")]
     view = View.of(handle, stream, rollup)
     recount = f"({view.select(f'SELECT * FROM {stream.facts} WHERE realm = {{realm:String}}')})"
     if newest:
-        recount = f"(SELECT * FROM {recount} ORDER BY case_seq DESC LIMIT 1 BY realm, case_id)"
+        recount = f"(SELECT * FROM {recount} ORDER BY case_seq DESC LIMIT 1 BY {kind['sorting_key']})"
     stored = f"(SELECT * FROM {rollup}{' FINAL' if newest else ''} WHERE realm = {{realm:String}})"
     listed = ", ".join(keys)
     sides = [

@@ -90,3 +90,5 @@ class IncidentEvent(msgspec.Struct, frozen=True):
     ack_by: int = 0
     stage: str = ""
     source_due_at: int = 0
+    holder_level_from: str = ""
+    offered_level_from: str = ""

@@ -16,7 +16,7 @@ from schemas.divisions import division as division_of
 from services.problems import Problem
 from services.sink.loop import SinkStream
 from services.warehouse.backend import WarehouseError
-from services.warehouse.read_port import audit, cases, internal, metrics
+from services.warehouse.read_port import audit, cases, internal, metrics, reasons, search, work
 from services.warehouse.read_port.ask import Questions
 from services.warehouse.read_port.scope import Gatekeeper, not_found
 from services.warehouse.read_port.snapshot import Sinks, Snapshots
@@ -30,6 +30,9 @@ def build_app(questions: Questions, gate: Gatekeeper, streams: dict[str, SinkStr
     app = FastAPI(title="Liandong read port", docs_url=None, redoc_url=None)
     snapshots = Snapshots(questions, Sinks(streams["events"], streams["deltas"], streams["outcomes"]))
     app.include_router(cases.routes(questions, gate))
+    app.include_router(reasons.routes(questions, gate, snapshots.at))
+    app.include_router(work.routes(questions, gate, snapshots.at))
+    app.include_router(search.routes(questions, gate, snapshots.at))
     app.include_router(internal.routes(questions, gate, list(streams.values())))
     app.include_router(audit.routes(questions, gate, list(streams.values())))
 

@@ -1,11 +1,8 @@
-"""Cases, timelines, commands and work lists."""
+"""Cases, timelines and commands."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 import re
 import time
 import uuid
@@ -13,24 +10,22 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from schemas import ids
-from schemas.divisions import LEVELS, display_name
+from schemas.divisions import display_name
 from schemas.event_types import event_types
-from schemas.principals import Kind, Principal
+from schemas.principals import Principal
 from schemas.realms import Realm
 from schemas.topics import ALARM, INCIDENT, CaseKind
 from services.warehouse.backend import Row
 from services.warehouse.read_port.ask import Questions
-from services.warehouse.read_port.scope import Gatekeeper, known, not_found, prefix_of
+from services.warehouse.read_port.scope import Gatekeeper, known, not_found
 from streams.domain.alarm.table import CLASS_NAMES, AlarmClass
 
 WAIT_SECONDS = 2.0
 POLL_SECONDS = 0.1
 PAGE = 50
 MAX_PAGE = 500
-FIRST = (0, 0, "")  # before every rank, time and id
 BY_ID = {INCIDENT: "case_by_id", ALARM: "alarm_by_id"}
 PLAIN_ID = re.compile(r"^[0-9A-Za-z_.-]{1,80}$")
 
@@ -53,7 +48,7 @@ def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
             raise not_found()
         if row["seq"] < min_seq:
             return {"status": "pending", "seq": row["seq"]}
-        return _named(row)
+        return named(row)
 
     @router.get("/v1/alarms/{case}")
     async def read_alarm(case: str, request: Request) -> Any:
@@ -62,7 +57,7 @@ def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
         row = await find_case(questions, realm, case, ALARM)
         if row is None or not principal.may_read_case(row["division"], row["producer"]):
             raise not_found()
-        return row | {"class_name": CLASS_NAMES[AlarmClass(row["class"])], "division_name": _place(row["division"])}
+        return row | {"class_name": CLASS_NAMES[AlarmClass(row["class"])], "division_name": place_name(row["division"])}
 
     @router.get("/v1/cases/{case}/timeline")
     async def read_timeline(case: str, request: Request, after: int = 0, limit: int = PAGE) -> Any:
@@ -85,28 +80,6 @@ def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
             raise not_found()
         first = rows[0]
         return {"status": first.pop("outcome"), **first, "answers": len(rows)}
-
-    @router.get("/v1/desks/{division}/{level}/work")
-    async def read_work(division: str, level: str, request: Request, after: str = "", limit: int = PAGE) -> Any:
-        """Open cases the desks of this level hold in a division: most serious first, then oldest. `next`: value of `after`."""
-        principal, realm = gate.who(request)
-        if principal.kind not in (Kind.DESK, Kind.ADMIN) or not known(division) or not principal.covers(division) or level not in LEVELS:
-            raise not_found()
-        size = max(1, min(limit, MAX_PAGE))
-        rank, opened, case_id = _unfold(after)
-        rows = await questions.ask(
-            "desk_work",
-            realm=realm.value,
-            prefix=prefix_of(division),
-            level=level,
-            rank=rank,
-            opened=opened,
-            case_id=case_id,
-            limit=size + 1,
-        )
-        page = rows[:size]
-        follows = _fold(page[-1]) if len(rows) > size else None
-        return JSONResponse({"division": division, "level": level, "items": [_work_item(row) for row in page], "next": follows})
 
     return router
 
@@ -141,31 +114,13 @@ async def _seen(questions: Questions, realm: Realm, case: str, min_seq: int) -> 
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _named(row: Row) -> Row:
+def named(row: Row) -> Row:
+    """With the names of its type and place."""
     types = event_types()
     kind = types[row["type"]].name_zh if row["type"] in types else row["type"]
-    return row | {"type_name": kind, "division_name": _place(row["division"])}
+    return row | {"type_name": kind, "division_name": place_name(row["division"])}
 
 
-def _place(code: str) -> str:
+def place_name(code: str) -> str:
+    """From the city down; the code itself where nobody knows it."""
     return display_name(code) if known(code) else code
-
-
-def _work_item(row: Row) -> Row:
-    shown = {name: value for name, value in row.items() if name not in ("rank", "opened")}
-    return _named(shown | {"opened_at": row["opened"]})
-
-
-def _fold(row: Row) -> str:
-    text = json.dumps([row["rank"], row["opened"], row["case_id"]], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _unfold(cursor: str) -> tuple[int, int, str]:
-    if not cursor:
-        return FIRST
-    try:
-        rank, opened, case_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return int(rank), int(opened), str(case_id)
-    except (ValueError, TypeError, binascii.Error):
-        raise not_found() from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -14,6 +14,8 @@ from services.ports import Keys
 from services.problems import Problem
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="liandong"'}
+Moments = Callable[[Realm], int]
+"""Now in a realm, UTC milliseconds: in one of log time that of its newest record."""
 READERS = (Kind.DESK, Kind.SCREEN, Kind.ADMIN)
 
 

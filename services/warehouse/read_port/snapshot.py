@@ -49,7 +49,7 @@ class Snapshots:
     def tag(self, realm: Realm, code: str, minutes: bool) -> tuple[Any, ...]:
         """Changes whenever a figure may have."""
         sinks = self._sinks
-        return realm, code, minutes, sinks.deltas.whole, sinks.outcomes.whole, sinks.events.whole, self._at(realm) // HOUR
+        return realm, code, minutes, sinks.deltas.whole, sinks.outcomes.whole, sinks.events.whole, self.at(realm) // HOUR
 
     async def of(self, realm: Realm, code: str, minutes: bool = False) -> dict[str, Any]:
         """The snapshot document. Raises Problem 503 while the sink is not ready or the engine is away."""
@@ -62,7 +62,7 @@ class Snapshots:
                 self._kept.popitem(last=False)
         return self._kept[tag] | {"freshness": self._freshness(realm)}
 
-    def _at(self, realm: Realm) -> int:
+    def at(self, realm: Realm) -> int:
         """Now; in a realm of log time the time of its newest record."""
         return now_ms() if realm.time_source == "wall" else self._sinks.deltas.newest.get(realm, 0) or now_ms()
 
@@ -76,7 +76,7 @@ class Snapshots:
     async def _make(self, realm: Realm, code: str, minutes: bool) -> dict[str, Any]:
         deltas, ask = self._sinks.deltas, self._questions.ask
         scope: dict[str, Any] = {"realm": realm.value, "prefix": prefix_of(code)}
-        at = self._at(realm)
+        at = self.at(realm)
         today = (at + CHINA) // DAY * DAY - CHINA
         first = (at - DAY) // HOUR * HOUR
         try:

@@ -50,6 +50,7 @@ class Step(NamedTuple):
     until: int
     amount: int = 0
     text: str = ""  # article, paper, name of the holiday, or reason code of the pause
+    text_en: str = ""  # name of the holiday in English
 
 
 class Due(NamedTuple):
@@ -116,4 +117,4 @@ def _kinds(cal: Calendar, first: int, last: int) -> Iterator[Step]:
     for found, run in groupby(range(first, last + 1), kind):
         if found.kind in KINDS:
             days = list(run)
-            yield Step(KINDS[found.kind], day_start(days[0]), day_start(days[-1] + 1), len(days), found.name_zh)
+            yield Step(KINDS[found.kind], day_start(days[0]), day_start(days[-1] + 1), len(days), found.name_zh, found.name_en)

@@ -40,6 +40,8 @@ class Saying:
             reopens=after.reopens,
             mirrored=after.mirrored,
             clocks=changed_clocks(before, after),
+            holder_level_from=before.holder_level if before else "",
+            offered_level_from=before.upstream.level if before and before.upstream and overlays.is_offered(before) else "",
             **_standing(before, after),
             **more,
         )
