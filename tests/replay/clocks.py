@@ -69,6 +69,9 @@ def main() -> int:
     rows = boston.requests(DATA / FILES["boston_311"])
     up = cli("up", "--data-dir", str(data_dir), "--detach", "--no-simulation", "--realms", "live,replay", "--gateway-port", "0",
              "--dashboard-port", "0")  # fmt: skip
+    if up["exit_code"]:
+        print(up["error"], file=sys.stderr)
+        return 1
     try:
         with tempfile.TemporaryDirectory() as scratch:
             report: dict[str, Any] = {"replays": replayed(rows, data_dir, Path(scratch))}
@@ -76,7 +79,7 @@ def main() -> int:
     finally:
         subprocess.run([sys.executable, "-m", "services.cli", "down", "--data-dir", str(data_dir)], check=False, stdout=sys.stderr)
     report["clickhouse"] = compared(rows, data_dir)
-    well = up["exit_code"] == 0 and report["reconcile"] == 0
+    well = report["reconcile"] == 0
     well &= all(replay["exit_code"] == 0 for replay in report["replays"].values())
     well &= all(report["clickhouse"][order]["equal"] == report["clickhouse"][order]["labelled"] == boston.LABELLED for order in ORDERS)
     json.dump(report | {"well": well}, sys.stdout, ensure_ascii=False, indent=1)
