@@ -20,7 +20,7 @@ from streams.domain.incident.deltas import delta
 from streams.domain.incident.intake import command_of
 from tests.helpers import blank
 
-NOW = 1_790_000_000_000  # 2026-09-21 21:33:20 in China
+NOW = 1_790_000_000_000  # 2026-09-21 22:13:20 in China
 SOURCE = Source("sandbox.intake.sfj", 3, 41)
 REPORT = IncidentReport(
     external_id="SZ-1", source_version=7, type="A10100", division="440305", occurred_at="2026-09-21T20:00:00+08:00", state="handling",
@@ -30,10 +30,10 @@ REPORT = IncidentReport(
 OBSERVED: dict[str, Any] = blank(IncidentCommand) | {
     "command_id": ids.command_id("sandbox", "sfj", "SZ-1:7"), "case_id": ids.case_id("sandbox", "sfj", "SZ-1"), "name": "observe",
     "realm": "sandbox", "expected_seq": -1, "division": "440305", "incident_type": "A10100", "actor_org": "sfj", "actor_role": "producer",
-    "actor_level": "county", "actor_division": "440305", "occurred_at": 1_789_994_400_000, "occurred_offset": 480, "received_at": NOW,
+    "actor_level": "county", "actor_division": "440305", "occurred_at": 1_789_992_000_000, "occurred_offset": 480, "received_at": NOW,
     "cause": "fact", "producer": "sfj", "state": "handling", "source_version": 7, "holder": "应急局", "reassignments": 2, "reopens": 1,
     "grade": 3, "reason": "rain", "cell": geohash.cell(113.948, 22.553), "src_topic": "sandbox.intake.sfj", "src_partition": 3,
-    "src_offset": 41, "due_at": 1_790_331_000_000, "policy_version": "2026.1",
+    "src_offset": 41, "src_position": 0, "evidence": False, "due_at": 1_790_328_600_000, "policy_version": "2026.1",
 }  # fmt: skip
 BARE: dict[str, Any] = {
     "state": None, "holder": None, "reassignments": None, "reopens": None, "grade": None, "longitude": None, "latitude": None,
