@@ -72,6 +72,18 @@ EXPECTED: list[tuple[Purpose, str, int, Unit, int, Until, Starts, str]] = [
     (Purpose.HANDLE, "M09009", 0, Unit.WORKING_DAY, 2, Until.BUSINESS, Starts.EVENT, "D"),
     (Purpose.HANDLE, "M09012", 0, Unit.MS, 2 * HOUR, Until.MIDNIGHT, Starts.EVENT, "D"),
     (Purpose.REPLY, "S02", 0, Unit.WORKING_DAY, 1, Until.BUSINESS, Starts.EVENT, "D"),
+    (Purpose.TOTAL, "H01", 0, Unit.WORKING_DAY, 2, Until.BUSINESS, Starts.RECEIVED, "S"),
+    (Purpose.HANDLE, "H01", 0, Unit.WORKING_DAY, 1, Until.BUSINESS, Starts.EVENT, "D"),
+    (Purpose.TOTAL, "H02", 0, Unit.WORKING_DAY, 10, Until.BUSINESS, Starts.RECEIVED, "S"),
+    (Purpose.TOTAL, "H03", 0, Unit.WORKING_DAY, 15, Until.BUSINESS, Starts.RECEIVED, "S"),
+    (Purpose.TOTAL, "H04", 4, Unit.WORKING_DAY, 15, Until.BUSINESS, Starts.RECEIVED, "S"),
+    (Purpose.ACCEPT, "X03", 0, Unit.CALENDAR_DAY, 15, Until.BUSINESS, Starts.RECEIVED, "P"),
+    (Purpose.SIGN, "X01", 0, Unit.WORKING_DAY, 5, Until.BUSINESS, Starts.EVENT, "P"),
+    (Purpose.HANDLE, "X03", 0, Unit.CALENDAR_DAY, 60, Until.BUSINESS, Starts.EVENT, "P"),
+    (Purpose.HANDLE, "X02", 0, Unit.CALENDAR_DAY, 60, Until.BUSINESS, Starts.EVENT, "D"),
+    (Purpose.TOTAL, "X03", 0, Unit.CALENDAR_DAY, 75, Until.BUSINESS, Starts.RECEIVED, "D"),
+    (Purpose.TOTAL, "X04", 0, Unit.CALENDAR_DAY, 30, Until.BUSINESS, Starts.RECEIVED, "P"),
+    (Purpose.TOTAL, "X05", 0, Unit.CALENDAR_DAY, 30, Until.BUSINESS, Starts.RECEIVED, "P"),
     (Purpose.TOTAL, "S01", 0, Unit.WORKING_DAY, 10, Until.BUSINESS, Starts.RECEIVED, "S"),
     (Purpose.TOTAL, "S99", 0, Unit.WORKING_DAY, 15, Until.BUSINESS, Starts.RECEIVED, "D"),
     (Purpose.TOTAL, "M01001", 0, Unit.WORKING_DAY, 10, Until.BUSINESS, Starts.RECEIVED, "D"),
@@ -86,6 +98,23 @@ def test_the_clock_of_an_incident_is_the_one_written_for_it(
     rule = FIRST.clock(purpose, code, grade)
     assert rule is not None
     assert (rule.unit, rule.budget, rule.until, rule.starts, rule.origin.certainty) == (unit, budget, until, starts, certainty)
+
+
+def test_the_time_of_a_hearing_counts_but_in_the_second_review_of_a_petition() -> None:
+    """信访工作条例 art. 36 leaves it out of its own 30 days; art. 34 and 35 leave out nothing. Art. 34: 30 days more, by the own head."""
+    pausable = {
+        (code, purpose.value)
+        for code in event_types() if code.startswith("X")
+        for purpose in (Purpose.HANDLE, Purpose.TOTAL) if (rule := FIRST.clock(purpose, code, 0)) and rule.pausable
+    }  # fmt: skip
+    assert pausable == {("X05", "handle"), ("X05", "total")}
+    longer = FIRST.clock(Purpose.HANDLE, "X03", 0)
+    assert longer is not None
+    assert longer.extension is not None
+    assert (longer.extension.unit, longer.extension.budget, longer.extension.by) == (Unit.CALENDAR_DAY, 30, Grantor.OWN_HEAD)
+    assert "第三十四条" in longer.origin.source
+    reviews = [FIRST.clock(Purpose.TOTAL, code, 0) for code in ("X04", "X05")]
+    assert [rule and rule.extension for rule in reviews] == [None, None]
 
 
 def test_every_incident_has_the_five_clocks_and_response_clocks_never_pause() -> None:
@@ -419,12 +448,13 @@ def test_faults_stand_in_the_order_of_places_not_of_digits() -> None:
 
 def test_a_draft_replaces_a_document_adds_one_and_drops_one(tmp_path: Path) -> None:
     fresh = written("sla_hotline", ('id = "sla_hotline"', 'id = "sla_leisure"'), ("version = 2", "version = 1"), ('"S01"', '"S02"'))
+    fresh = fresh[: fresh.index("[[clocks]]", fresh.index("[[clocks]]") + 1)]  # its first clock only
     head = 'based_on = "2026.1"\nwithout = ["sla_municipal"]\nin_force_from = 2027-01-01\n'
     found, faults = drafted(tmp_path, sla_default=written("sla_default"), sla_leisure=fresh, draft=head)
     assert faults == []
     assert {document.name for document in found.documents.values()} == {
         "lateness_incident 1", "report_up_accidents 1", "report_up_emergencies 1", "report_up_health 1", "sla_default 2",
-        "sla_emergency 1", "sla_hotline 1", "sla_leisure 1", "supervision_ladder 1", "suspension_incident 1",
+        "sla_emergency 1", "sla_hotline 1", "sla_leisure 1", "sla_petition 1", "supervision_ladder 1", "suspension_incident 1",
     }  # fmt: skip
     assert found.in_force_from == date(2027, 1, 1)
 
@@ -499,20 +529,20 @@ def test_a_rule_that_is_split_without_effect_changes_nothing(tmp_path: Path) -> 
 def test_a_rule_that_comes_or_goes_is_told_as_none(tmp_path: Path) -> None:
     ladder = '[[ladders]]\nclock = "reply"\n'
     text = written("lateness_incident", (ladder, '[[ladders]]\nclock = "reply"\ntypes = ["M"]\n'))
-    assert difference(tmp_path, lateness_incident=text) == ["lateness of reply of A…, L…, R…, S…: up to county → none"]
+    assert difference(tmp_path, lateness_incident=text) == ["lateness of reply of A…, H…, L…, R…, S…, X…: up to county → none"]
 
 
 def test_other_things_than_the_budget_are_told_by_name(tmp_path: Path) -> None:
     assert difference(
         tmp_path,
-        sla_hotline=written("sla_hotline", ("overdue = 1500", "overdue = 1400"), ("pausable = true\n", "")),
+        sla_hotline=written("sla_hotline", ('["S01"]', '["S01"]\noverdue = 1400'), ("pausable = true\n", "")),
         report_up_health=written("report_up_health", ('"state", within = "1 hour"', '"state", within = "2 hours"')),
         suspension_incident=written("suspension_incident", ('"10 calendar days"', '"20 calendar days"')),
         lateness_incident=written("lateness_incident", ("at = 1500", "at = 1400")),
         supervision_ladder=written("supervision_ladder", ('reply = "3 working days"', 'reply = "2 working days"')),
     ) == [
-        "lateness of accept of M…, S… · at 150 %: tell head and superior_desk → none",
-        "lateness of accept of M…, S… · at 140 %: none → tell head and superior_desk",
+        "lateness of accept of H…, M…, S…, X… · at 150 %: tell head and superior_desk → none",
+        "lateness of accept of H…, M…, S…, X… · at 140 %: none → tell head and superior_desk",
         "total clock of S01 群众求助 · deep red at: 150 % → 140 %",
         "total clock of S01 群众求助 · suspension: pauses it → does not pause it",
         "report up of A30100 传染病事件, A30200 食品药品安全事件, A30300 群体性中毒、感染事件, R020504 公共卫生事件 grade 1, 2"
