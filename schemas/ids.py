@@ -48,11 +48,6 @@ def sealed_id(command: str) -> str:
     return _uuid("sealed", command)
 
 
-def people_key(user: str, at: int) -> str:
-    """Under which the vault keeps a user's key. `at`: UTC milliseconds of when the user came."""
-    return _uuid("people", user, str(at))
-
-
 def derived_id(topic: str, partition: int, offset: int, position: int, at: int) -> str:
     """Id of a record derived from another: a repeat derives the same id. `at`: time of that record, UTC milliseconds; without it a platform
     that was moved to another log (`liandong repartition`) would give old ids again, as offsets begin anew there."""

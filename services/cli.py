@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "dlq": "services.commands.dlq",
     "repartition": "services.commands.repartition",
     "keys": "services.commands.keys",
+    "people": "services.commands.people",
     "policy": "services.commands.policy",
 }
 """Name of the command -> module with `app` (a typer.Typer with commands of its own) or a function of the command's name."""

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from schemas.avro.people_record.event import PeopleRecord
 from schemas.codec import codec
-from schemas.people.checks import check, read
-from schemas.people.drafts import People
+from schemas.people.checks import take
 from services.adapters.keyfile import KeyFile
 from services.gateway.sessions import Sessions
 from services.people.directory import PeopleDirectory
@@ -77,9 +76,7 @@ class PeopleStage:
     folder: Path
 
     async def fill(self, sample: dict[str, object] | None = None) -> None:
-        draft, faults = read(SAMPLE if sample is None else sample, People, "")
-        assert draft is not None, faults
-        found = check(draft, self.register.users)
+        found = take(SAMPLE if sample is None else sample, self.register.users)
         assert not found.faults
         await self.keeper.put(found, ADMIN)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from schemas.divisions import LEVELS, divisions
 from schemas.people.drafts import LayerDraft, People, PostDraft, RosterDraft, UserDraft, WindowDraft
@@ -20,6 +18,7 @@ UNITS = {"m": 1, "h": 60, "d": 1440, "w": 10_080}  # minutes
 SHORTEST, LONGEST = 15, 366 * 1440  # of a turn, minutes
 MOST_LAYERS, MOST_TURNS, MOST_TOGETHER, MOST_CHANGES = 10, 200, 20, 2000
 GRID = "grid"
+KINDS = ("users", "posts", "rosters")
 IDENTIFIES = re.compile(r"^(1[3-9]\d{9}|\d{17}[\dXx])$")
 ADDRESS = {
     "phone": (re.compile(r"^\+?[\d -]{3,20}$"), "digits"),
@@ -28,7 +27,6 @@ ADDRESS = {
     "webhook": (re.compile(r"^https?://\S+$"), "an http or https address"),
     "log": (re.compile(r"^[\w.:\-]+$"), "a word"),
 }
-D = TypeVar("D", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,30 @@ class _Faults:
         self.found.append(Fault(self.file, pointer, wrong, allowed))
 
 
-def read(data: Any, cls: type[D], file: str) -> tuple[D | None, list[Fault]]:
-    """Plain data as a draft; None when it departs from the draft's shape."""
-    return convert(data, cls, file)
+def take(data: Any, known: Collection[str], file: str = "") -> Checked:
+    """Plain data (`People`) as records; with every fault, also of those entries whose neighbours have not even the shape of a draft."""
+    whole, faults = convert(data, People, file)
+    if whole is not None:
+        return check(whole, known, file)
+    if not isinstance(data, dict):
+        return Checked(faults=tuple(faults))
+    broken = {tuple(fault.pointer.split("/")[1:3]) for fault in faults}
+    sound: dict[str, list[int]] = {
+        kind: [at for at in range(len(rows)) if (kind, str(at)) not in broken]
+        for kind, rows in data.items()
+        if kind in KINDS and isinstance(rows, list)
+    }
+    rest, _ = convert({kind: [data[kind][at] for at in places] for kind, places in sound.items()}, People, file)
+    if rest is not None:
+        meant = {str(row.get("id")) for row in data.get("users", ()) if isinstance(row, dict)} if "users" in sound else set()
+        faults = [*faults, *(_moved(fault, sound) for fault in check(rest, {*known, *meant}, file).faults)]
+    return Checked(faults=tuple(in_order(faults)))
+
+
+def _moved(fault: Fault, sound: dict[str, list[int]]) -> Fault:
+    """Its pointer into the whole."""
+    _, kind, at, *more = fault.pointer.split("/")
+    return replace(fault, pointer="/".join(("", kind, str(sound[kind][int(at)]), *more)))
 
 
 def check(people: People, known: Collection[str], file: str = "") -> Checked:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -15,8 +16,7 @@ from starlette.responses import Response
 from schemas.bounds import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from schemas.divisions import PROVINCE, display_name, division, divisions, subtree_prefix
 from schemas.errors import InvalidPayload, Reason
-from schemas.people.checks import Checked, check, moment, read
-from schemas.people.drafts import People, PostDraft, RosterDraft, UserDraft
+from schemas.people.checks import Checked, moment, take
 from schemas.people.records import DESK, Post, desk_division
 from schemas.policy.reading import Fault
 from schemas.principals import Kind, Principal
@@ -32,7 +32,6 @@ from services.people.keeper import PeopleAway
 DAY_MS = 86_400_000
 LONGEST_MS = 92 * DAY_MS
 PAGE = 500
-DRAFTS: dict[str, type[msgspec.Struct]] = {"users": UserDraft, "posts": PostDraft, "rosters": RosterDraft}
 DONE = TypeVar("DONE")
 
 
@@ -131,16 +130,28 @@ class _Reads(_Asked):
         async def listed(kind: str, request: Request) -> Response:
             """For administrators; without contacts. In order of ids, `after` one of them; `next`: value of `after` for the next page."""
             principal = self.admin(request)
-            if kind not in DRAFTS:
-                raise not_found("resource")
-            rows = {"users": self._users, "posts": self._posts, "rosters": self._rosters}[kind](principal)
+            rows = self._rows(kind, principal)
             after = request.query_params.get("after", "")
             names = sorted(name for name in rows if name > after)
             page = names[:PAGE]
             return _json({"items": [rows[name]() for name in page], "total": len(rows), "next": page[-1] if len(names) > PAGE else None})
 
-    def _users(self, principal: Principal) -> dict[str, Any]:
-        return {name: lambda name=name: self._user(name) for name in self.register.users if may_keep_user(self.sessions, principal, name)}
+        @router.get("/v1/people/{kind}/{id}", openapi_extra=ADMIN_CALL, summary="A user, post or roster of your subtree")
+        async def one(kind: str, id: str, request: Request) -> Response:
+            rows = self._rows(kind, self.admin(request))
+            if id not in rows:
+                raise not_found(kind.removesuffix("s"))
+            return _json(rows[id]())
+
+    def _rows(self, kind: str, principal: Principal) -> dict[str, Callable[[], Any]]:
+        """By id, made when asked for. Raises Problem 404."""
+        kinds = {"users": self._users, "posts": self._posts, "rosters": self._rosters}
+        if kind not in kinds:
+            raise not_found("resource")
+        return kinds[kind](principal)
+
+    def _users(self, principal: Principal) -> dict[str, Callable[[], Any]]:
+        return {name: partial(self._user, name) for name in self.register.users if may_keep_user(self.sessions, principal, name)}
 
     def _user(self, name: str) -> dict[str, Any]:
         user = self.register.users[name]
@@ -151,19 +162,13 @@ class _Reads(_Asked):
             "channels": [channel.kind for channel in contact.channels], "password": bool(self.sessions.passwords.set_at(name)),
         }  # fmt: skip
 
-    def _posts(self, principal: Principal) -> dict[str, Any]:
-        return {
-            name: lambda post=post: msgspec.to_builtins(post)
-            for name, post in self.register.posts.items()
-            if principal.covers(post.division)
-        }
+    def _posts(self, principal: Principal) -> dict[str, Callable[[], Any]]:
+        posts = self.register.posts.items()
+        return {name: partial(msgspec.to_builtins, post) for name, post in posts if principal.covers(post.division)}
 
-    def _rosters(self, principal: Principal) -> dict[str, Any]:
-        return {
-            name: lambda roster=roster: msgspec.to_builtins(roster)
-            for name, roster in self.register.rosters.items()
-            if principal.covers(desk_division(name))
-        }
+    def _rosters(self, principal: Principal) -> dict[str, Callable[[], Any]]:
+        rosters = self.register.rosters.items()
+        return {desk: partial(msgspec.to_builtins, roster) for desk, roster in rosters if principal.covers(desk_division(desk))}
 
     def _span(self, request: Request) -> tuple[int, int]:
         since = _time(request, "since", self.parts.clock())
@@ -186,13 +191,15 @@ class _Writes(_Asked):
             self._add_kind(router, kind, document)
 
         @router.post("/v1/people:import", openapi_extra=PEOPLE, summary="Take users, posts and rosters: all of them, or none")
-        async def take(request: Request) -> Response:
-            """Every error with its place. What stands as it is already is not written again; nothing is taken away. At most 32 MiB."""
+        async def import_people(request: Request) -> Response:
+            """Every error with its place. What stands as it is already is not written again; nothing is taken away. At most 32 MiB.
+            `dry_run=true`: only looks for errors."""
             principal = self.admin(request)
             data = await read_body(request, MAX_BATCH_BYTES)
-            found = await asyncio.to_thread(self._checked, _plain(data), People, "")
+            found = await asyncio.to_thread(self._checked, _plain(data), "")
             self._allowed(found, principal)
-            await self._done(self.sessions.keeper.put(found, principal))
+            if request.query_params.get("dry_run") != "true":
+                await self._done(self.sessions.keeper.put(found, principal))
             return _json({"users": len(found.users), "posts": len(found.posts), "rosters": len(found.rosters)})
 
         @router.delete("/v1/people/users/{id}/sessions", status_code=204, openapi_extra=ADMIN_CALL, summary="End every session of a user")
@@ -210,7 +217,7 @@ class _Writes(_Asked):
             draft = _plain(await read_body(request, MAX_BODY_BYTES))
             if isinstance(draft, dict):
                 draft = {("desk" if kind == "rosters" else "id"): id} | draft
-            found = self._checked({kind: [draft]}, People, f"/{kind}/0")
+            found = self._checked({kind: [draft]}, f"/{kind}/0")
             if [one.desk if kind == "rosters" else one.id for one in getattr(found, kind)] != [id]:
                 raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"the path says {id[:64]!r}", "/desk" if kind == "rosters" else "/id"))
             self._allowed(found, principal)
@@ -241,12 +248,9 @@ class _Writes(_Asked):
             description=f"For administrators whose subtree holds it.{erased}",
         )(delete)  # fmt: skip
 
-    def _checked(self, data: Any, shape: type[People], within: str) -> Checked:
+    def _checked(self, data: Any, within: str) -> Checked:
         """Raises Invalid with every fault; `within`: taken off their pointers."""
-        draft, faults = read(data, shape, "")
-        if draft is None:
-            raise Invalid(*_payloads(faults, within))
-        found = check(draft, self.register.users.keys())
+        found = take(data, self.register.users.keys())
         if found.faults:
             raise Invalid(*_payloads(found.faults, within))
         return found
