@@ -58,6 +58,12 @@ class Follower:
         while self._read.get(partition, 0) <= offset:
             await self._moved.wait()
 
+    def advanced(self, read: dict[int, int]) -> None:
+        """`read`: next offset by partition; wakes who waits for one."""
+        self._read |= read
+        self._moved.set()
+        self._moved = asyncio.Event()
+
     async def _follow(self) -> None:
         """Never ends by itself: whatever goes wrong, it reads again from where it was."""
         while True:
@@ -83,10 +89,7 @@ class Follower:
         for tp in places:
             consumer.seek(tp, self._read.get(tp.partition, 0))
         while True:
-            for tp in places:  # by position: a compacted end has no record
-                self._read[tp.partition] = await consumer.position(tp)
-            self._moved.set()
-            self._moved = asyncio.Event()
+            self.advanced({tp.partition: await consumer.position(tp) for tp in places})  # by position: a compacted end has no record
             if all(self._read[tp.partition] >= ends[tp] for tp in places):
                 self.ready.set()
             found = await consumer.getmany(timeout_ms=WAIT_MS)
