@@ -20,7 +20,7 @@ from schemas.topics import INCIDENT_COMMANDS
 from streams.domain.commands import COMMAND, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
 from streams.domain.incident import contests, effects, filing, overlays, rules
-from streams.domain.incident.effects import EFFECTS, first_desk, rule_of
+from streams.domain.incident.effects import EFFECTS, entered_at, rule_of
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.guards import GUARDS
 from streams.domain.incident.levels import desk_of
@@ -159,19 +159,19 @@ def _inner(command: IncidentCommand, now: int, name: str, to: str, reason: str, 
 
 
 def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase:
-    county = county_of(command.division)
+    holder, holder_level = entered_at(command)
     fields: dict[str, Any] = {
         "case_id": command.case_id,
         "case_number": ids.case_number(command.case_id, command.division, command.occurred_at),
         "seq": 1,
         "division": command.division,
-        "county": county,
+        "county": county_of(command.division),
         "level": division(command.division).level,
         "incident_type": command.incident_type,
         "title": effects.title_of(command.incident_type, command.division),
         "grade": command.grade,
-        "holder": first_desk(county),
-        "holder_level": division(county).level,
+        "holder": holder,
+        "holder_level": holder_level,
         "round": 1,
         "reassignments": 0,
         "reopens": 0,

@@ -8,9 +8,10 @@ from typing import Any
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.divisions import county_of, display_name, division
 from schemas.event_types import event_types
+from schemas.principals import Kind
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.incident import contests, filing, overlays, repinning
-from streams.domain.incident.levels import desk_of
+from streams.domain.incident.levels import desk_of, levels_of, rank
 
 Fields = dict[str, Any]
 Effect = Callable[[IncidentCase, IncidentCommand, int], Fields]
@@ -26,6 +27,16 @@ def title_of(incident_type: str, code: str) -> str:
 def first_desk(county: str) -> str:
     """Who holds a case that nobody was given yet."""
     return f"{county}-desk"
+
+
+def entered_at(command: IncidentCommand) -> tuple[str, str]:
+    """First holder of a case and its level: a desk below the county that enters a matter of its place; else the county's (where there is
+    none, the city's), because counties resolve."""
+    county = county_of(command.division)
+    level = division(county).level
+    if command.actor_role == Kind.DESK.value and 0 <= rank(command.actor_level) < rank(level):
+        level = next(one for one in levels_of(command.division) if rank(one) >= rank(command.actor_level))
+    return desk_of(command.division, level), level
 
 
 def triage(state: IncidentCase, command: IncidentCommand, _now: int) -> Fields:
@@ -74,15 +85,16 @@ def respond(_state: IncidentCase, command: IncidentCommand, _now: int) -> Fields
 
 
 def amend(state: IncidentCase, command: IncidentCommand, _now: int) -> Fields:
-    """Sets right what was entered wrong. A case that still lies at its first desk goes to that of the right place."""
+    """Sets right what was entered wrong. A case that lies at a duty desk goes to that of the right place."""
     code = command.division or state.division
     incident_type = command.incident_type or state.incident_type
     changes: Fields = {"incident_type": incident_type, "title": title_of(incident_type, code)}
     if code != state.division:
         county = county_of(code)
         changes |= {"division": code, "county": county, "level": division(code).level}
-        if county != state.county and state.holder == first_desk(state.county):
-            changes |= {"holder": first_desk(county), "holder_level": division(county).level}
+        if state.holder == desk_of(state.division, state.holder_level):
+            same = desk_of(code, state.holder_level)
+            changes |= {"holder": same or first_desk(county), "holder_level": state.holder_level if same else division(county).level}
     return changes
 
 
