@@ -88,6 +88,7 @@ class Refusal(StrEnum):
     TARGET_MISSING = "target_missing"
     TARGET_ITSELF = "target_itself"
     NOT_MERGED = "not_merged"
+    NOTHING_AWAITED = "nothing_awaited"
     NOTHING_TO_AMEND = "nothing_to_amend"
     QUARANTINED = "quarantined"
 

@@ -100,6 +100,10 @@ def _ladder(ladder: written.WrittenLadder, pointer: str) -> Iterator[Found]:
     for index, (before, step) in enumerate(pairwise(ladder.steps), start=1):
         if step.at <= before.at:
             yield f"{pointer}/steps/{index}/at", f"{step.at} does not come after {before.at}", f"{before.at + 1} or more"
+    if ladder.on_timeout:
+        yield from _own_source(ladder.on_timeout, f"{pointer}/on_timeout")
+        if ladder.clock is not Purpose.REPLY:
+            yield f"{pointer}/on_timeout", f"nobody is offered a case by a clock {ladder.clock}", "on the ladder of reply only"
     for index, step in enumerate(ladder.steps):
         if not step.tell and step.supervise is None:
             yield f"{pointer}/steps/{index}", "does nothing", "tell, supervise or both"

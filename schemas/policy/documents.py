@@ -133,6 +133,12 @@ class WrittenAck(msgspec.Struct, frozen=True, kw_only=True):
     again: Times
 
 
+class WrittenTimeout(Written, frozen=True, kw_only=True):
+    """An offer 上报 that is not answered when its reply is due goes to the next level that the place has."""
+
+    highest: Level  # it stays there
+
+
 class WrittenLadder(Selected, frozen=True, kw_only=True):
     """What happens when a clock runs late."""
 
@@ -141,6 +147,7 @@ class WrittenLadder(Selected, frozen=True, kw_only=True):
     climb_every: Thousandths | None = None
     highest: Level
     ack: WrittenAck
+    on_timeout: WrittenTimeout | None = None  # of the ladder of replies; absent: the offer stays where it is
 
 
 class Lateness(Document, frozen=True, kw_only=True):

@@ -76,6 +76,13 @@ class Step(msgspec.Struct, frozen=True):
     supervise: str  # rung that the level above the holder issues; "" none
 
 
+class Timeout(msgspec.Struct, frozen=True):
+    """What becomes of an offer that is not answered when its reply is due: the next level that the place has is asked."""
+
+    highest: Level  # no level above is
+    origin: Origin
+
+
 class Ladder(msgspec.Struct, frozen=True, kw_only=True):
     """Lateness of one clock."""
 
@@ -86,6 +93,7 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
     ack_unit: Unit  # ms or working_ms
     ack_within: int  # who was told and has not acknowledged by then, is told again; milliseconds
     ack_again: int  # as often at most
+    timeout: Timeout | None  # of the ladder of replies; None: an offer stays where it is
     selector: Selector
     origin: Origin
 
@@ -234,9 +242,15 @@ def _ladder(document: Document, ladder: written.WrittenLadder, pointer: str) -> 
         ack_unit=length(ladder.ack.within).unit,
         ack_within=length(ladder.ack.within).amount,
         ack_again=ladder.ack.again,
+        timeout=_timeout(document, ladder, f"{pointer}/on_timeout"),
         selector=_selector(ladder),
         origin=_origin(document, pointer, ladder),
     )
+
+
+def _timeout(document: Document, ladder: written.WrittenLadder, pointer: str) -> Timeout | None:
+    found = ladder.on_timeout
+    return Timeout(found.highest, _origin(document, pointer, ladder, found)) if found else None
 
 
 def _report(document: written.ReportUp, report: written.WrittenReport, pointer: str) -> ReportRule:

@@ -30,7 +30,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "offer_up": ("level",), "assign": ("level",), "assign_down": ("level",), "convene": ("orgs",), "suspend": ("until",),
     "shelve": ("until",), "supervise": ("rung", "paper"), "reply_supervision": ("rung", "paper"), "lift_supervision": ("rung", "paper"),
     "respond": ("response_level",), "extend": ("purpose", "amount"), "evaluate": ("score", "person"), "reopen": ("person",),
-    "repin": ("policy_version",), "draft_report": ("stage", "level", "paper"),
+    "acknowledge": ("purpose",), "repin": ("policy_version",), "draft_report": ("stage", "level", "paper"),
     "sign_report": ("stage", "level", "paper"), "contest": ("purpose",), "uphold_breach": ("purpose",), "withdraw_breach": ("purpose",),
     "merge_into": ("target",), "amend": ("division", "place"), "accept": ("occurred_at",), "sign": ("occurred_at",),
     "report": ("occurred_at",), "self_handle": ("occurred_at",),

@@ -112,7 +112,9 @@ class Command(Body):
     ) = None
     orgs: Annotated[list[Name], Meta(min_length=1, max_length=50, description="convene: who takes part")] | None = None
     until: Annotated[Time, Meta(description="suspend: its end; shelve: the review")] | None = None
-    purpose: Annotated[str, Meta(max_length=20, description="extend, contest and its ruling: which clock (accept, sign, …)")] | None = None
+    purpose: (
+        Annotated[str, Meta(max_length=20, description="extend, contest and its ruling, acknowledge: which clock (accept, sign, …)")] | None
+    ) = None
     amount: Annotated[int, Meta(ge=1, le=2**40, description="extend: in the clock's unit; without it the most that is allowed")] | None = (
         None
     )

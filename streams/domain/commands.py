@@ -15,8 +15,29 @@ MARK_BYTES = 8
 RECENT_BYTES = 64 * MARK_BYTES  # a case remembers its last 64 commands
 EVENT, ANSWER, DEAD_ANSWER, PAGE = 0, 1, 3, 4  # positions of what one command causes; 2 is the engine's dead letter
 COMMAND = 5  # a command to another case
-MORE_EVENTS = 16  # the first event has position EVENT, the others of the same record 16, 17, …: readers drop what is not above a mark
-MOST_EVENTS = 240  # of one record, so that positions stay below 256
+MORE = 16  # the first event has position EVENT; all else that one record causes 16, 17, …: readers drop what is not above a mark
+LAST = 255  # marks have eight bits for a position
+ROOM = 100  # positions that are left for a command when deadlines have been settled before it
+
+
+class Places:
+    """Hands out the positions of what one record causes, in the order in which it is said."""
+
+    def __init__(self, source: Source, now: int) -> None:
+        """`now`: append time of the record in the case's time, UTC milliseconds."""
+        self.source, self.now = source, now
+        self._free = MORE
+
+    def take(self) -> int:
+        at = self._free
+        self._free += 1
+        assert at <= LAST
+        return at
+
+    @property
+    def are_scarce(self) -> bool:
+        """What can wait waits for the next record."""
+        return self._free > LAST - ROOM
 
 
 class Command(Protocol):

@@ -111,17 +111,14 @@ def test_bytes_of_kafka_become_rows_field_by_field(handle: Handle) -> None:
 
 def test_the_clocks_of_an_event_become_named_tuples_with_their_pauses(handle: Handle) -> None:
     pause = Pause("expert_appraisal", numbered.START_MS, 0, "chief")
-    held = {
-        "holder": "water",
-        "level": "county",
-        "unit": "working_day",
-        "until": "business",
-        "budget": 5,
-        "extended": 0,
-        "calendar": "2026.1",
-    }
+    held: dict[str, Any] = {"holder": "water", "level": "county", "unit": "working_day", "until": "business", "budget": 5, "extended": 0}
     told: dict[str, Any] = {"stopped_at": 0, "told": 1, "breached_at": 0, "retracted": False, "epoch": 2}
-    times: dict[str, Any] = {"policy": "sla_default 1/clocks/2", "started_at": numbered.START_MS, "due_at": numbered.START_MS + 5}
+    times: dict[str, Any] = {
+        "calendar": "2026",
+        "policy": "sla_default 1/clocks/2",
+        "started_at": numbered.START_MS,
+        "due_at": numbered.START_MS + 5,
+    }
     clock = Clock(purpose="handle", round=1, pauses=(pause,), **held, **told, **times)
     rows = Records(EVENTS, lambda number, partition: numbered.event(number, partition, clocks=(clock,) * number))
     handle.insert_avro(EVENTS.inlet, rows.container(7, range(3)))

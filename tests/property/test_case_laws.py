@@ -16,18 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import ids
+from schemas.avro.handover.event import Handover
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
+from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
 from schemas.state.clock import Clock
-from schemas.state.incident_case.event import IncidentCase
-from schemas.topics import INCIDENT_COMMANDS
+from schemas.state.incident_case.event import Awaiting, IncidentCase
+from schemas.topics import DESKS, INCIDENT_COMMANDS
 from streams.agents.case import CaseProcessor
 from streams.domain.core import Decision, Source
 from streams.domain.incident.decide import decide
 from streams.domain.incident.settling import wake_up
-from streams.domain.incident.table import CELLS, COMMANDS, ENDED, State
+from streams.domain.incident.table import CELLS, COMMANDS, ENDED, UNREACHED, State
 from streams.domain.incident.wanting import wanted
 from tests.unit.test_incident_life_cycle import CASE, NOW, OTHER, READY, SOURCE, command
 
@@ -46,6 +48,9 @@ class Life:
     states: list[IncidentCase] = field(default_factory=list)  # after each record
     events: list[IncidentEvent] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    pages: list[Notification] = field(default_factory=list)
+    handovers: list[Handover] = field(default_factory=list)
+    places: list[tuple[str, int, int]] = field(default_factory=list)  # of what readers of a topic get: topic, offset, position
     sent: list[tuple[str, IncidentCommand]] = field(default_factory=list)  # to other cases
 
     @property
@@ -54,10 +59,16 @@ class Life:
 
     def take(self, decision: Decision[IncidentCase]) -> None:
         for emit in decision.emits:
+            self.places.append((emit.topic.name, emit.record.src_offset, emit.position))  # type: ignore[attr-defined]
             if isinstance(emit.record, IncidentEvent):
                 self.events.append(emit.record)
             elif isinstance(emit.record, Outcome):
                 self.outcomes.append(emit.record)
+            elif isinstance(emit.record, Notification):
+                self.pages.append(emit.record)
+            elif isinstance(emit.record, Handover):
+                assert emit.topic is DESKS[emit.record.to_level]
+                self.handovers.append(emit.record)
             elif isinstance(emit.record, IncidentCommand):
                 assert emit.topic is INCIDENT_COMMANDS
                 self.sent.append((emit.key, emit.record))
@@ -88,6 +99,8 @@ def logs(draw: st.DrawFn, longest: int = 30) -> list[Step]:
         at += draw(st.sampled_from(PAUSES))
         assert state
         name = draw(st.sampled_from(choices(state.state, draw(st.integers(0, 15)))))
+        paged = draw(st.sampled_from(state.awaiting)) if state.awaiting and not draw(st.integers(0, 3)) else None
+        name = draw(st.sampled_from(["acknowledge", UNREACHED])) if paged else name
         level = draw(st.sampled_from(["town", "county", "city", "province"]))
         org = draw(st.sampled_from(["fire", "water", f"{level}-desk"]))
         more: dict[str, Any] = {"reason": draw(st.sampled_from(["expert_appraisal", "legal_proceedings", "busy"])), "grade": number % 5}
@@ -95,6 +108,7 @@ def logs(draw: st.DrawFn, longest: int = 30) -> list[Step]:
         more |= {"until": at + draw(st.sampled_from(PAUSES))} if name in ("suspend", "shelve") else {}
         more |= {"division": ""} if name != "amend" else {}
         more |= {"incident_type": ""} if name != "triage" else {"incident_type": draw(st.sampled_from(["", "M06001", "A20600"]))}
+        more |= answering(paged, draw(st.booleans())) if paged else {}
         given_levels = {"actor_level": level, "actor_org": org} | more
         told = at - draw(st.sampled_from([0, 0, HOUR, DAY]))
         asked = command(
@@ -103,6 +117,12 @@ def logs(draw: st.DrawFn, longest: int = 30) -> list[Step]:
         log.append((asked, at))
         state = decide(state, asked, SOURCE, at).state
     return log
+
+
+def answering(paged: Awaiting, exact: bool) -> dict[str, Any]:
+    """Acknowledged by who was told, or reached nobody: that one, or the whole step."""
+    one = {"whom": "head" if paged.whom == "head" else "desk", "level": paged.level, "until": paged.until} if exact else {}
+    return {"purpose": paged.purpose, "org": paged.holder, "actor_level": paged.level} | one
 
 
 def choices(state: str, chance: int) -> list[str]:
@@ -125,10 +145,12 @@ def wakes(log: list[Step], times: list[int]) -> list[Step]:
     return sorted([*log, *extra], key=lambda step: step[1])
 
 
-def told(events: list[IncidentEvent]) -> list[Any]:
-    """What events say, but for when and from which record we came to know it."""
-    forget = {"event_id": "", "received_at": 0, "src_offset": 0, "src_position": 0}
-    return [msgspec.structs.replace(event, **forget) for event in events]
+def told(life: Life) -> list[Any]:
+    """What is said, but for when and from which record we came to know it."""
+    forget = {"received_at": 0, "src_offset": 0, "src_position": 0}
+    said: list[Any] = [msgspec.structs.replace(event, event_id="", **forget) for event in life.events]
+    said += [msgspec.structs.replace(page, notification_id="", **forget) for page in life.pages]
+    return said + [msgspec.structs.replace(one, handover_id="", **forget) for one in life.handovers]
 
 
 @settings(max_examples=60, deadline=None)
@@ -136,6 +158,7 @@ def told(events: list[IncidentEvent]) -> list[Any]:
 def test_a_replay_through_stored_bytes_equals_the_life_in_memory(log: list[Step]) -> None:
     once, again = lived(log), lived(log, stored=True)
     assert (again.events, again.outcomes, again.sent) == (once.events, once.outcomes, once.sent)
+    assert (again.pages, again.handovers) == (once.pages, once.handovers)
     assert again.state == once.state
 
 
@@ -146,7 +169,7 @@ def test_repeating_any_record_changes_nothing(log: list[Step], data: st.DataObje
     later = data.draw(st.integers(at, len(log) - 1))
     once, twice = lived(log), lived([*log[: later + 1], (log[at][0], log[later][1]), *log[later + 1 :]])
     assert twice.state == once.state
-    assert told(twice.events) == told(once.events)
+    assert told(twice) == told(once)
     assert Counter(one.outcome for one in twice.outcomes) == Counter(one.outcome for one in once.outcomes) + Counter(repeated=1)
 
 
@@ -162,12 +185,15 @@ def test_every_command_ends_once_and_says_one_event_of_its_own_if_applied(log: l
 
 @settings(max_examples=60, deadline=None)
 @given(logs())
-def test_positions_of_one_records_events_ascend_and_its_first_stands_at_nought(log: list[Step]) -> None:
-    by_source: dict[int, list[int]] = {}
-    for event in lived(log).events:
-        by_source.setdefault(event.src_offset, []).append(event.src_position)
-    for positions in by_source.values():
-        assert positions == [0, *range(16, 16 + len(positions) - 1)]
+def test_positions_of_one_record_ascend_in_every_topic_and_are_no_ones_twice(log: list[Step]) -> None:
+    life = lived(log)
+    events = [place for place in life.places if place[0] == "incident.events"]
+    assert {at for _, offset, at in events if (offset, at) == (offset, min(a for _, o, a in events if o == offset))} == {0}
+    assert max(at for _, _, at in life.places) <= 255, "readers' marks have eight bits for it"
+    assert len({(offset, at) for _, offset, at in life.places}) == len(life.places)
+    for topic in {topic for topic, _, _ in life.places}:
+        order = [(offset, at) for name, offset, at in life.places if name == topic]
+        assert order == sorted(order), "what is not above the mark is dropped"
 
 
 @settings(max_examples=60, deadline=None)
@@ -175,7 +201,7 @@ def test_positions_of_one_records_events_ascend_and_its_first_stands_at_nought(l
 def test_breach_times_and_all_that_is_told_do_not_depend_on_how_often_a_case_is_woken(log: list[Step], times: list[int]) -> None:
     end = (wake_up(CASE, 0, "live"), log[-1][1])
     seldom, often = lived([*log, end]), lived([*wakes(log, times), end])
-    assert told(often.events) == told(seldom.events)
+    assert told(often) == told(seldom)
     assert often.state == seldom.state
 
 

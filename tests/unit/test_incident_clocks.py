@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from schemas.avro.handover.event import Handover
 from schemas.avro.incident_event.event import IncidentEvent
+from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
 from schemas.state.clock import Clock
 from schemas.state.incident_case.event import IncidentCase
@@ -24,8 +26,10 @@ from tests.unit.test_incident_life_cycle import CASE, command
 CHINA = timezone(timedelta(hours=8))
 
 
-def at(text: str) -> int:
-    """ "23 08:30" of November 2026 in China, UTC milliseconds; "12-04 17:30" of another month."""
+def at(text: str | int) -> int:
+    """ "23 08:30" of November 2026 in China, UTC milliseconds; "12-04 17:30" of another month; a number is one already."""
+    if isinstance(text, int):
+        return text
     day, clock = text.split()
     month, _, date = day.rpartition("-")
     hours, minutes = map(int, clock.split(":"))
@@ -35,13 +39,15 @@ def at(text: str) -> int:
 class Desk:
     """One case and who works on it."""
 
-    def __init__(self, incident_type: str, captured: str) -> None:
+    def __init__(self, incident_type: str, captured: str, **more: Any) -> None:
         self.state: IncidentCase | None = None
         self.events: list[IncidentEvent] = []
+        self.pages: list[Notification] = []
+        self.handovers: list[Handover] = []
         self.number = 0
-        self.do("capture", captured, incident_type=incident_type)
+        self.do("capture", captured, incident_type=incident_type, **more)
 
-    def do(self, name: str, when: str, **more: Any) -> str:
+    def do(self, name: str, when: str | int, **more: Any) -> str:
         """ "applied", or why it was refused."""
         self.number += 1
         moment = at(when)
@@ -52,7 +58,7 @@ class Desk:
         (outcome,) = [record for record in said if isinstance(record, Outcome)]
         return outcome.reason or outcome.outcome
 
-    def wake(self, when: str) -> list[IncidentEvent]:
+    def wake(self, when: str | int) -> list[IncidentEvent]:
         """What the case says by itself then."""
         said = self._decide(wake_up(CASE, at(when), "live"), at(when))
         assert not [record for record in said if isinstance(record, Outcome)]
@@ -63,6 +69,8 @@ class Desk:
         self.state = decision.state
         said = [emit.record for emit in decision.emits]
         self.events += [record for record in said if isinstance(record, IncidentEvent)]
+        self.pages += [record for record in said if isinstance(record, Notification)]
+        self.handovers += [record for record in said if isinstance(record, Handover)]
         return said
 
     @property
@@ -102,11 +110,12 @@ def test_a_deadline_that_passes_is_told_with_its_own_time_and_the_desk_is_told()
         ("incident.ran_late", at("23 10:30")),
         ("incident.clock_overdue", at("23 11:30")),
         ("incident.ran_late", at("23 11:30")),
+        ("incident.told_again", at("23 14:30")),
     ]
     assert [(e.light_from, e.light) for e in said if "clock" in e.type] == [("green", "yellow"), ("yellow", "red"), ("red", "deep_red")]
     assert {(e.cause, e.clock, e.actor_org, e.command_id) for e in said} == {("timer", "accept", "", "")}
     assert said[2].tell == "desk"
-    assert [e.src_position for e in said] == [0, 16, 17, 18, 19]
+    assert [e.src_position for e in said] == [0, 16, 17, 19, 20, 22], "what is between are those who are told"
     assert desk.clock("accept").breached_at == at("23 10:30")
     assert desk.wake("23 15:01") == [], "told once"
 

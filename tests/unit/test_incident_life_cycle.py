@@ -16,6 +16,8 @@ from schemas.avro.outcome.event import Outcome
 from schemas.errors import Refusal
 from schemas.state.clock import Clock
 from schemas.state.incident_case.event import (
+    Awaiting,
+    Climb,
     Contest,
     Filed,
     IncidentCase,
@@ -31,7 +33,7 @@ from schemas.topics import INCIDENT_EVENTS
 from streams.domain.core import Decision, Source
 from streams.domain.incident.decide import decide
 from streams.domain.incident.observe import JOINED_MIDWAY, SOURCE_REOPENED
-from streams.domain.incident.table import ABSORB, COMMANDS, OPEN, RELEASE, State
+from streams.domain.incident.table import ABSORB, COMMANDS, OPEN, RELEASE, UNREACHED, State
 from tests.helpers import blank
 
 CASE = ids.case_id("live", "p", "1")
@@ -59,6 +61,11 @@ LATE = Clock(
     breached_at=NOW - 1, retracted=False, epoch=1,
 )  # fmt: skip
 DISPUTE = Contest("accept", "440305-desk", NOW - 2, "440305-desk", "holiday", NOW, 0, "", False, NOW - 1)
+CLOCK = ("accept", "440305-desk", NOW - 2)
+PAGED: dict[str, Any] = {
+    "clocks": (msgspec.structs.replace(LATE, stopped_at=0),), "climbs": (Climb(*CLOCK, 9),),
+    "awaiting": tuple(Awaiting(*CLOCK, "county", NOW + 60_000, 1, 1, whom) for whom in ("desk", "head")),
+}  # fmt: skip
 READY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what a command's guards ask of the case, and of the command
     "take": ({"upstream": Upstream("offered", "city", "county", NOW)}, {"actor_level": "city"}),
     "return": ({"upstream": Upstream("offered", "city", "county", NOW)}, {"actor_level": "city"}),
@@ -74,6 +81,8 @@ READY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what a command's 
     "reply_supervision": ({"supervised": (HELD,)}, {}),
     "lift_supervision": ({"supervised": (HELD,)}, {"actor_org": "city"}),
     "respond": ({}, {"response_level": 3, "actor_level": "county"}),
+    "acknowledge": (PAGED, {"actor_level": "county"}),
+    "nobody_notified": (PAGED, {"purpose": "accept", "org": "440305-desk", "whom": "head", "level": "county"}),
     "extend": ({}, {"actor_level": "city", "purpose": "total"}),
     "contest": ({"clocks": (LATE,)}, {"purpose": "accept", "org": "", "actor_level": "county", "actor_org": "440305-desk"}),
     "uphold_breach": ({"clocks": (LATE,), "contests": (DISPUTE,)}, {"purpose": "accept", "org": "", "actor_level": "city"}),
@@ -112,7 +121,7 @@ def answer(decision: Decision[IncidentCase]) -> tuple[str, str]:
 
 
 def test_the_expectation_covers_every_state_and_command() -> None:
-    assert set(EXPECTED) == set(COMMANDS) | {ABSORB, RELEASE}
+    assert set(EXPECTED) == set(COMMANDS) | {ABSORB, RELEASE, UNREACHED}
     assert {state for row in EXPECTED.values() for state in row} == set(State)
 
 

@@ -381,6 +381,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("lateness_incident", ', tell = ["desk"]', "", "/ladders/0/steps/0", "does nothing"),
     ("lateness_incident", '"remind"', '"shout"', "/ladders/1/steps/2/supervise", "no rung shout"),
     ("lateness_incident", '"1 working hour"', '"1 working day"', "/ladders/0/ack/within", "too coarse"),
+    ("lateness_incident", 'climb_every = 1000', 'on_timeout.highest = "city"', "/ladders/0/on_timeout", "nobody is offered a case"),
+    ("lateness_incident", 'on_timeout.certainty = "D"\n', "", "/ladders/3/on_timeout/certainty", "is missing"),
     ("lateness_incident", "grades = [1, 2, 3, 4]", 'types = ["S"]', "/ladders/11/clock", "nothing that this ladder is for has a clock"),
     ("report_up_accidents", 'of = "county"', 'of = "city"', "/rules/0/hops/1/of", "does not go on from county"),
     ("report_up_accidents", 'to = "county"', 'to = "unit"', "/rules/0/hops/0/to", "unit is not above unit"),
@@ -529,7 +531,10 @@ def test_a_rule_that_is_split_without_effect_changes_nothing(tmp_path: Path) -> 
 def test_a_rule_that_comes_or_goes_is_told_as_none(tmp_path: Path) -> None:
     ladder = '[[ladders]]\nclock = "reply"\n'
     text = written("lateness_incident", (ladder, '[[ladders]]\nclock = "reply"\ntypes = ["M"]\n'))
-    assert difference(tmp_path, lateness_incident=text) == ["lateness of reply of A…, H…, L…, R…, S…, X…: up to county → none"]
+    assert difference(tmp_path, lateness_incident=text) == [
+        "lateness of reply of A…, R… grade 3, 4 and not yet graded: up to county → none",
+        "lateness of reply of H…, L…, S…, X…: up to county → none",
+    ]
 
 
 def test_other_things_than_the_budget_are_told_by_name(tmp_path: Path) -> None:

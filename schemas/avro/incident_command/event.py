@@ -57,3 +57,4 @@ class IncidentCommand(msgspec.Struct, frozen=True):
     policy_version: str = ""
     due_at: int = 0
     stage: str = ""
+    whom: str = ""

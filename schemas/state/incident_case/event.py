@@ -89,14 +89,23 @@ class Climb(msgspec.Struct, frozen=True):
 
 
 class Awaiting(msgspec.Struct, frozen=True):
-    """A step of a lateness ladder that told somebody and was not acknowledged yet."""
+    """One who was told by a step of a lateness ladder that nobody has acknowledged yet. Those of one clock are its chain."""
 
     purpose: str
     holder: str
     started_at: int  # of the clock
-    level: str  # who was told
-    until: int  # then it is told again, or climbs
+    level: str  # of who was told
+    until: int  # then they are told again, or the ladder climbs
     told: int  # times so far
+    step: int  # of the ladder, from 1
+    whom: str  # desk, head or superior_desk; "": nobody could be reached, the next step is due
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """A desk that offered or handed on the case: it hears how it ends."""
+
+    desk: str
+    level: str
 
 
 class Contest(msgspec.Struct, frozen=True):
@@ -174,3 +183,4 @@ class IncidentCase(msgspec.Struct, frozen=True, kw_only=True):
     contests: tuple[Contest, ...] = ()
     filed: tuple[Filed, ...] = ()
     source_due_at: int = 0
+    senders: tuple[Sender, ...] = ()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from schemas import ids
 from schemas.avro.alarm_command.event import AlarmCommand
-from schemas.avro.notification.event import Notification
 from schemas.divisions import PROVINCE, county_of, display_name, division, divisions
 from schemas.errors import Reason
 from schemas.state.alarm_case.event import AlarmCase
-from schemas.topics import NOTIFICATIONS
 from streams.domain.alarm.table import CLASS_NAMES, URGENCY, AlarmClass
 from streams.domain.commands import PAGE
 from streams.domain.core import Emit, Source
+from streams.domain.notifications import DESK, about_case, notification
 
 DUTY_DESK = f"{PROVINCE}-duty"  # of the realm: hears of what no other desk can be found for
 UNREADABLE = "求助记录无法处理"
@@ -29,37 +27,11 @@ def title_of(alarm_class: str, code: str) -> str:
 
 def page(after: AlarmCase, command: AlarmCommand, source: Source, now: int, cause: str) -> Emit:
     """The page to the county's desk."""
-    record = Notification(
-        notification_id=ids.derived_id(*source, PAGE, now),
-        case_id=after.case_id,
-        kind="alarm",
-        realm=command.realm,
-        type="page",
-        cause=cause,
-        target_kind="desk",
-        target=desk_of(after.county),
-        target_level=division(after.county).level,
-        step=0,
-        urgency=URGENCY[AlarmClass(after.alarm_class)],
-        category=after.alarm_class,
-        division=after.division,
-        county=after.county,
-        case_number=after.case_number,
-        case_seq=after.seq,
-        round=after.round,
-        press_count=after.press_count,
-        title=after.title,
-        reason="",
-        command_id=command.command_id,
-        policy_version=after.policy_version,
-        occurred_at=command.occurred_at,
-        received_at=command.received_at or now,
-        src_topic=source.topic,
-        src_partition=source.partition,
-        src_offset=source.offset,
-        src_position=PAGE,
-    )
-    return Emit(NOTIFICATIONS, command.realm, after.case_id, record, PAGE)
+    return notification(
+        source, PAGE, now, after.case_id, command.realm, kind="alarm", cause=cause, target_kind=DESK, target=desk_of(after.county),
+        target_level=division(after.county).level, step=0, urgency=URGENCY[AlarmClass(after.alarm_class)], category=after.alarm_class,
+        press_count=after.press_count, reason="", **about_case(after, command, now),
+    )  # fmt: skip
 
 
 def fallback(
@@ -70,34 +42,12 @@ def fallback(
     code = next((place for place in places if place in divisions()), "")
     county = county_of(code) if code else ""
     case_id = command.case_id if command else key
-    record = Notification(
-        notification_id=ids.derived_id(*source, PAGE, received_at),
-        case_id=case_id,
-        kind="alarm",
-        realm=realm,
-        type="page",
-        cause="fallback",
-        target_kind="desk",
-        target=desk_of(county) if county else DUTY_DESK,
-        target_level=division(county or PROVINCE).level,
-        step=0,
-        urgency=URGENCY[AlarmClass.UNCLEAR],
-        category=command.alarm_class if command else "",
-        division=code,
-        county=county,
-        case_number="",
-        case_seq=0,
-        round=0,
-        press_count=0,
-        title=f"{UNREADABLE} · {display_name(code)}" if code else UNREADABLE,
-        reason=reason.value,
-        command_id=command.command_id if command else "",
-        policy_version="",
+    return notification(
+        source, PAGE, received_at, case_id, realm, kind="alarm", cause="fallback", target_kind=DESK,
+        target=desk_of(county) if county else DUTY_DESK, target_level=division(county or PROVINCE).level, step=0,
+        urgency=URGENCY[AlarmClass.UNCLEAR], category=command.alarm_class if command else "", division=code, county=county, case_number="",
+        case_seq=0, round=0, press_count=0, title=f"{UNREADABLE} · {display_name(code)}" if code else UNREADABLE, reason=reason.value,
+        command_id=command.command_id if command else "", policy_version="",
         occurred_at=received_at,  # the record's own may be what is wrong with it
         received_at=received_at,
-        src_topic=source.topic,
-        src_partition=source.partition,
-        src_offset=source.offset,
-        src_position=PAGE,
-    )
-    return Emit(NOTIFICATIONS, realm, case_id, record, PAGE)
+    )  # fmt: skip

@@ -19,17 +19,18 @@ from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_COMMANDS
 from streams.domain.commands import COMMAND, answer, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
-from streams.domain.incident import contests, effects, filing, overlays, rules
+from streams.domain.incident import chains, contests, effects, filing, overlays, rules
 from streams.domain.incident.effects import EFFECTS, entered_at, rule_of
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.guards import GUARDS
 from streams.domain.incident.levels import desk_of
 from streams.domain.incident.observe import OBSERVED, observe
 from streams.domain.incident.settling import settled
-from streams.domain.incident.table import ABSORB, CAPTURE, CELLS, OBSERVE, RELEASE, WAKE, State
+from streams.domain.incident.table import ABSORB, CAPTURE, CELLS, OBSERVE, RELEASE, UNREACHED, WAKE, State
 from streams.domain.incident.timing import timed
 
 FILINGS = frozenset({"draft_report", "sign_report"})
+ANSWERS = frozenset({"acknowledge", UNREACHED})  # to a page
 RULINGS = frozenset({"contest", "uphold_breach", "withdraw_breach"})
 replace = msgspec.structs.replace
 
@@ -106,6 +107,10 @@ def _more(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
         more["target"] = before.merged_into
     elif command.name in ("task_done", "task_waive"):
         more["target"] = overlays.task_org(command)
+    elif command.name in ANSWERS and before:
+        gone = chains.ended(before, after)
+        of_one = len({chains.key_of(one) for one in gone}) == 1
+        more |= about(chains.clock_of(before, gone)) | {"step": gone[0].step, "tell": chains.whom(gone)} if of_one else {}
     elif command.name in RULINGS and before:
         touched = contests.touched(before, after)
         clock = contests.clock_of(touched, list(after.clocks)) if touched else None

@@ -10,7 +10,7 @@ from schemas.divisions import county_of, display_name, division
 from schemas.event_types import event_types
 from schemas.principals import Kind
 from schemas.state.incident_case.event import IncidentCase
-from streams.domain.incident import contests, filing, overlays, repinning
+from streams.domain.incident import chains, contests, filing, overlays, repinning
 from streams.domain.incident.levels import desk_of, levels_of, rank
 
 Fields = dict[str, Any]
@@ -105,6 +105,7 @@ EFFECTS: dict[str, Effect] = {
     "convene": overlays.convene, "task_done": overlays.task_done, "task_waive": overlays.task_waive,
     "suspend": overlays.suspend, "resume": overlays.resume, "shelve": overlays.shelve, "unshelve": overlays.unshelve,
     "supervise": overlays.supervise, "reply_supervision": overlays.reply_supervision, "lift_supervision": overlays.lift_supervision,
+    "acknowledge": chains.acknowledge, "nobody_notified": chains.nobody_notified,
     "contest": contests.contest, "uphold_breach": contests.uphold_breach, "withdraw_breach": contests.withdraw_breach,
     "repin": repinning.repin, "draft_report": filing.draft_report, "sign_report": filing.sign_report,
     "merge_into": overlays.merge_into, "split": overlays.split, "absorb": overlays.absorb, "release": overlays.release,

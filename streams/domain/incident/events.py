@@ -11,26 +11,27 @@ from schemas.state.clock import Clock
 from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_EVENTS
 from streams.domain.clocks.running import is_paused
-from streams.domain.commands import EVENT, MORE_EVENTS, envelope
+from streams.domain.commands import EVENT, Places, envelope
 from streams.domain.core import Emit, Source
 from streams.domain.incident import overlays
+from streams.domain.incident.handing import handovers
 from streams.domain.incident.table import ENDED_TEXTS
 
 LIGHTS = (Light.GREEN.value, Light.YELLOW.value, Light.RED.value, Light.DEEP_RED.value)
 
 
-class Saying:
-    """The events that one record causes, in order: the first at position EVENT, the others from MORE_EVENTS on."""
+class Saying(Places):
+    """The events that one record causes, in order and each with its hand-overs, and whom they tell."""
 
     def __init__(self, source: Source, now: int) -> None:
-        self.source, self.now = source, now
+        super().__init__(source, now)
         self.emits: list[Emit] = []
 
     def say(
         self, before: IncidentCase | None, after: IncidentCase, command: IncidentCommand, event_type: str, rule: str = "", **more: Any
     ) -> None:
         """`more`: fields of the event beside those that the case says."""
-        position = MORE_EVENTS + len(self.emits) - 1 if self.emits else EVENT
+        position = self.take() if self.emits else EVENT
         record = IncidentEvent(
             **envelope("incident", event_type, rule, before, after, command, self.source, position, self.now),
             incident_type=after.incident_type,
@@ -46,6 +47,7 @@ class Saying:
             **more,
         )
         self.emits.append(Emit(INCIDENT_EVENTS, command.realm, after.case_id, record, position))
+        self.emits += handovers(before, after, command, record, self)
 
 
 def light_of(state: IncidentCase) -> str:

@@ -9,7 +9,7 @@ from schemas.divisions import divisions, is_within
 from schemas.errors import Refusal
 from schemas.event_types import event_types
 from schemas.state.incident_case.event import IncidentCase
-from streams.domain.incident import contests, filing, overlays, repinning, rules, timing
+from streams.domain.incident import chains, contests, filing, overlays, repinning, rules, timing
 from streams.domain.incident.levels import is_above, next_above, rank
 from streams.domain.incident.table import Guard
 
@@ -166,6 +166,15 @@ def extensible(state: IncidentCase, command: IncidentCommand, now: int) -> Refus
     return timing.why_not_extend(state, command, now)
 
 
+def awaited(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
+    return None if chains.acknowledgeable(state, command) else Refusal.NOTHING_AWAITED
+
+
+def unreached(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
+    """What is told late of a page that was answered or sent anew since changes nothing."""
+    return None if chains.unreached(state, command) else Refusal.NOTHING_AWAITED
+
+
 def contestable(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
     return contests.why_not_contest(state, command)
 
@@ -220,5 +229,5 @@ GUARDS: dict[Guard, Check] = {
     Guard.SUPERIOR: superior, Guard.REVIEW: review, Guard.RUNG: rung, Guard.OWES_REPLY: owes_reply, Guard.ISSUER: issuer,
     Guard.RESPONSE: response, Guard.EXTENSIBLE: extensible, Guard.AFFECTED: affected, Guard.TARGET: target, Guard.ABSORBED: absorbed,
     Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler, Guard.REPIN: repin,
-    Guard.DRAFT: draft, Guard.SIGNER: signer,
+    Guard.DRAFT: draft, Guard.SIGNER: signer, Guard.AWAITED: awaited, Guard.UNREACHED: unreached,
 }  # fmt: skip

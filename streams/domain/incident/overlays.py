@@ -10,11 +10,14 @@ from typing import Any
 import msgspec
 
 from schemas.avro.incident_command.event import IncidentCommand
-from schemas.state.incident_case.event import IncidentCase, Joint, MergedCase, Shelved, Supervision, Suspended, Task, Upstream
+from schemas.policy.terms import Purpose
+from schemas.state.clock import Clock
+from schemas.state.incident_case.event import IncidentCase, Joint, MergedCase, Sender, Shelved, Supervision, Suspended, Task, Upstream
 from streams.domain.incident import rules
-from streams.domain.incident.levels import desk_of, next_above, next_below
+from streams.domain.incident.levels import desk_of, next_above, next_below, rank
 
 OFFERED, TAKEN = "offered", "taken"
+OFFER_TIMED_OUT = "offer_timed_out"  # rule: an offer was not answered in time
 TASK_OPEN, TASK_DONE, TASK_WAIVED = "open", "done", "waived"
 Fields = dict[str, Any]
 replace = msgspec.structs.replace
@@ -25,6 +28,19 @@ replace = msgspec.structs.replace
 
 def is_offered(state: IncidentCase) -> bool:
     return state.upstream is not None and state.upstream.state == OFFERED
+
+
+def is_of_offer(state: IncidentCase, clock: Clock) -> bool:
+    """Whether it counts the answer to the open offer: supervisions are answered against clocks of the same purpose, at lower levels."""
+    asked = state.upstream if is_offered(state) else None
+    return asked is not None and (clock.purpose, clock.started_at, clock.level) == (Purpose.REPLY, asked.since, asked.level)
+
+
+def level_after(state: IncidentCase) -> str:
+    """Which level is asked next when nobody answers; "" when the offer stays where it is."""
+    assert state.upstream
+    above, highest = next_above(state.division, state.upstream.level), rules.highest_asked(state)
+    return above if above and rank(above) <= rank(highest) else ""
 
 
 def offered_level(state: IncidentCase, command: IncidentCommand) -> str:
@@ -40,7 +56,14 @@ def handed_level(state: IncidentCase, command: IncidentCommand) -> str:
 
 def offer_up(state: IncidentCase, command: IncidentCommand, now: int) -> Fields:
     """先期处置: the holder keeps its duty until the offer is taken."""
-    return {"upstream": Upstream(OFFERED, offered_level(state, command), command.actor_org or state.holder, now)}
+    offer = Upstream(OFFERED, offered_level(state, command), command.actor_org or state.holder, now)
+    return {"upstream": offer, "senders": _sent_by(state, state.holder, state.holder_level)}
+
+
+def climb(state: IncidentCase, level: str, now: int) -> Fields:
+    """An offer that was not answered in time: another level is asked, by the same holder."""
+    assert state.upstream
+    return {"upstream": replace(state.upstream, level=level, since=now)}
 
 
 def take(state: IncidentCase, command: IncidentCommand, now: int) -> Fields:
@@ -53,7 +76,14 @@ def return_(_state: IncidentCase, _command: IncidentCommand, _now: int) -> Field
 
 
 def assign_down(state: IncidentCase, command: IncidentCommand, _now: int) -> Fields:
-    return _held_by(state, command.org, handed_level(state, command)) | {"upstream": None}
+    sent = _sent_by(state, command.actor_org, command.actor_level)
+    return _held_by(state, command.org, handed_level(state, command)) | {"upstream": None, "senders": sent}
+
+
+def _sent_by(state: IncidentCase, org: str, level: str) -> tuple[Sender, ...]:
+    """The desk of a level hears how the case ends; the last one stands last."""
+    desk = desk_of(state.division, level) or org
+    return (*(one for one in state.senders if one.desk != desk), Sender(desk, level))
 
 
 def _held_by(state: IncidentCase, holder: str, level: str) -> Fields:

@@ -6,13 +6,13 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from schemas import clocks
-from schemas.calendar import calendar
+from schemas.calendar import Calendar, calendar
 from schemas.clocks import Unit, Until
 from schemas.errors import UnknownPolicy
 from schemas.policies import Policies, policies
 from schemas.policy.rules import ClockRule, Hop, Ladder, Rung
 from schemas.policy.store import versions
-from schemas.policy.terms import Grantor, Level, Starts, Whom
+from schemas.policy.terms import Grantor, Level, Purpose, Starts, Whom
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.working import add_working, end_of_calendar_day, end_of_working_day
 from streams.domain.incident.levels import is_above, levels_of, rank
@@ -35,6 +35,14 @@ class Step(NamedTuple):
     tell: str  # desk, head and superior_desk joined by +
     level: str  # of the superior desk, and of who supervises; "" none
     rung: str  # of supervision; "" none
+
+
+class Ack(NamedTuple):
+    """Until when who was told must acknowledge, and how often he is told again."""
+
+    unit: Unit  # ms or working_ms
+    within: int
+    again: int
 
 
 class Book:
@@ -171,6 +179,23 @@ def _steps(version: str, purpose: str, incident_type: str, grade: int, level: st
     found = [_step(step.at, step.tell, step.supervise, above[:1]) for step in ladder.steps]
     found += _climbs(ladder, above[1:])
     return tuple(step for step in found if step.tell or step.rung)
+
+
+def ack(state: IncidentCase, purpose: str) -> Ack | None:
+    """None: nothing is to be acknowledged, for there is no ladder."""
+    ladder = book(state.policy_version).policies.ladder(purpose, state.incident_type, state.grade)
+    return Ack(ladder.ack_unit, ladder.ack_within, ladder.ack_again) if ladder else None
+
+
+def ack_by(asked: Ack, cal: Calendar, at: int) -> int:
+    """Working time counts only while a desk is manned: told at 17:20, one hour ends at 9:20 of the next working day."""
+    return add_working(cal, at, asked.within) if asked.unit == Unit.WORKING_MS else at + asked.within
+
+
+def highest_asked(state: IncidentCase) -> str:
+    """The highest level that an unanswered offer climbs to by itself; "" when it stays where it is."""
+    ladder = book(state.policy_version).policies.ladder(Purpose.REPLY, state.incident_type, state.grade)
+    return ladder.timeout.highest if ladder and ladder.timeout else ""
 
 
 def _climbs(ladder: Ladder, above: list[str]) -> list[Step]:

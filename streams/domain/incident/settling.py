@@ -8,18 +8,20 @@ from __future__ import annotations
 import msgspec
 
 from schemas.avro.incident_command.event import IncidentCommand
+from schemas.calendar import calendar
 from schemas.clocks import Mark
+from schemas.policy.terms import Whom
 from schemas.state.clock import Clock
 from schemas.state.incident_case.event import Climb, IncidentCase
 from streams.domain.clocks.clock import tell
-from streams.domain.commands import MOST_EVENTS
-from streams.domain.incident import overlays, rules
+from streams.domain.incident import chains, overlays, rules
 from streams.domain.incident.effects import EFFECTS
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.levels import desk_of
 from streams.domain.incident.table import WAKE
+from streams.domain.incident.telling import Cause, pages
 from streams.domain.incident.timing import timed
-from streams.domain.incident.wanting import MARK, RESUME, STEP, Wanted, climbed, next_due, next_step, wanted
+from streams.domain.incident.wanting import AGAIN, MARK, RESUME, STEP, Wanted, climbed, next_due, next_step, wanted
 
 CHINA_MINUTES = 480
 TOLD = {Mark.WARNING: "incident.clock_warning", Mark.DUE: "incident.clock_due", Mark.OVERDUE: "incident.clock_overdue"}
@@ -31,7 +33,7 @@ def settled(state: IncidentCase, command: IncidentCommand, saying: Saying) -> In
     """The case after all that was due up to the present, which `saying` knows; the same object when nothing was."""
     if not 0 < state.next_due <= saying.now:
         return state
-    while len(saying.emits) < MOST_EVENTS - 2:  # the rest waits for the next wake-up
+    while not saying.are_scarce:  # the rest waits for the next wake-up
         first = min(wanted(state), default=None)
         if first is None or first.at > saying.now:
             break
@@ -62,7 +64,9 @@ def _one(state: IncidentCase, first: Wanted, timer: IncidentCommand, saying: Say
     if first.kind == MARK:
         return _mark(state, first, timer, saying)
     if first.kind == STEP:
-        return _step(state, first.clock, timer, saying)
+        return _step(state, state.clocks[first.clock], timer, saying)
+    if first.kind == AGAIN:
+        return _again(state, state.clocks[first.clock], timer, saying)
     name, rule = ("resume", SUSPENSION_OVER) if first.kind == RESUME else ("unshelve", REVIEW_DUE)
     timer = replace(timer, name=name)
     after = replace(state, seq=state.seq + 1, **EFFECTS[name](state, timer, first.at))
@@ -76,24 +80,63 @@ def _mark(state: IncidentCase, first: Wanted, timer: IncidentCommand, saying: Sa
     clock = clocks[first.clock] = tell(clocks[first.clock], Mark(first.mark))
     after = _next(state, clocks=tuple(clocks))
     saying.say(state, after, timer, TOLD[Mark(first.mark)], **about(clock))
+    answered_late = first.mark == Mark.DUE and overlays.is_of_offer(after, clock)
+    return _timed_out(after, clock, timer, saying) if answered_late else after
+
+
+def _timed_out(state: IncidentCase, clock: Clock, timer: IncidentCommand, saying: Saying) -> IncidentCase:
+    """An offer that nobody answered: the next level that the place has is asked, as far as the policy goes; the holder keeps its duty."""
+    timer = replace(timer, name=overlays.OFFER_TIMED_OUT, cause="rule")
+    level = overlays.level_after(state)
+    after = replace(state, seq=state.seq + 1, **overlays.climb(state, level, timer.occurred_at)) if level else _next(state)
+    after = timed(state, after, timer, timer.occurred_at) if level else after
+    saying.say(state, after, timer, "incident.offer_timed_out", overlays.OFFER_TIMED_OUT, tell_level=level, **about(clock))
     return after
 
 
-def _step(state: IncidentCase, index: int, timer: IncidentCommand, saying: Saying) -> IncidentCase:
-    """A step of the lateness ladder: it tells desks, and may have the level above supervise."""
-    clock = state.clocks[index]
-    step = next_step(state, clock)
-    assert step is not None
-    before = replace(state, climbs=_climbed(state, clock))
-    rung = step.rung if step.rung and _rises(state, step.rung) else ""
-    if not rung:
+def _step(state: IncidentCase, clock: Clock, timer: IncidentCommand, saying: Saying, cause: Cause = Cause.RAN_LATE) -> IncidentCase:
+    """A step of the lateness ladder: it tells desks, and may have the level above supervise. `cause`: why it comes now."""
+    step, asked = next_step(state, clock), rules.ack(state, clock.purpose)
+    assert step
+    assert asked
+    number = climbed(state, clock) + 1
+    until = rules.ack_by(asked, calendar(clock.calendar), timer.occurred_at)
+    chain = chains.told(clock, step.tell, step.level, number, until)
+    before = replace(state, climbs=_climbed(state, clock), awaiting=chains.having(state, clock, chain))
+    rule = LADDER if cause is Cause.RAN_LATE else cause.value
+    more = about(clock) | {"tell": step.tell, "tell_level": step.level, "step": number, "ack_by": until if chain else 0}
+    if step.rung and _rises(state, step.rung):
+        desk = desk_of(state.division, step.level)
+        timer = replace(timer, name="supervise", rung=step.rung, actor_org=desk, actor_level=step.level, cause="rule")
+        after = replace(before, seq=state.seq + 1, **EFFECTS["supervise"](before, timer, timer.occurred_at))
+        after = timed(state, after, timer, timer.occurred_at)
+        saying.say(state, after, timer, "incident.supervised", rule, **more)
+    else:
         after = _next(before)
-        saying.say(state, after, timer, "incident.ran_late", LADDER, tell=step.tell, tell_level=step.level, **about(clock))
+        saying.say(state, after, timer, "incident.ran_late", rule, **more)
+    saying.emits += pages(after, clock, chain, cause, timer, saying)
+    return after
+
+
+def _again(state: IncidentCase, clock: Clock, timer: IncidentCommand, saying: Saying) -> IncidentCase:
+    """Nobody has acknowledged in time: they are told again, as often as the policy says; then the next step comes at once. So it does when
+    nobody could be reached. After the last step it is said that nobody answered."""
+    chain, asked = chains.chain_of(state, clock), rules.ack(state, clock.purpose)
+    number, reached = chain[0].step, chain[0].whom != chains.NOBODY
+    if reached and asked and chain[0].told <= asked.again:
+        until = rules.ack_by(asked, calendar(clock.calendar), timer.occurred_at)
+        chain = tuple(replace(one, until=until, told=one.told + 1) for one in chain)
+        after = _next(state, awaiting=chains.having(state, clock, chain))
+        level = next((one.level for one in chain if one.whom == Whom.SUPERIOR_DESK), "")
+        more = about(clock) | {"tell": chains.whom(chain), "tell_level": level, "step": number, "ack_by": until}
+        saying.say(state, after, timer, "incident.told_again", Cause.UNACKNOWLEDGED.value, **more)
+        saying.emits += pages(after, clock, chain, Cause.TOLD_AGAIN, timer, saying)
         return after
-    timer = replace(timer, name="supervise", rung=rung, actor_org=desk_of(state.division, step.level), actor_level=step.level, cause="rule")
-    after = replace(before, seq=state.seq + 1, **EFFECTS["supervise"](before, timer, timer.occurred_at))
-    after = timed(state, after, timer, timer.occurred_at)
-    saying.say(state, after, timer, "incident.supervised", LADDER, tell=step.tell, tell_level=step.level, **about(clock))
+    cause = Cause.UNACKNOWLEDGED if reached else Cause.NO_ONE_NOTIFIED
+    if next_step(state, clock):
+        return _step(state, clock, timer, saying, cause)
+    after = _next(state, awaiting=chains.having(state, clock, ()))
+    saying.say(state, after, timer, "incident.unacknowledged", cause.value, step=number, **about(clock))
     return after
 
 

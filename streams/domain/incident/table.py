@@ -36,7 +36,8 @@ OBSERVE = "observe"  # a department's fact: makes or moves a mirrored case
 WAKE = "wake"  # a deadline may have passed; has no outcome
 ABSORB = "absorb"  # of the case lane itself, to the root of a merge
 RELEASE = "release"  # of the case lane itself, to the root of a split
-INNER = frozenset({WAKE, ABSORB, RELEASE})  # nobody outside may send them
+UNREACHED = "nobody_notified"  # of our own notifier: a page reached nobody
+INNER = frozenset({WAKE, ABSORB, RELEASE, UNREACHED})  # nobody outside may send them
 
 
 class Guard(StrEnum):
@@ -68,6 +69,8 @@ class Guard(StrEnum):
     ISSUER = "issuer"  # the issuer of a supervision in force
     RESPONSE = "response"  # another response level than now
     EXTENSIBLE = "extensible"  # a running clock, not extended yet, not due, within what the policy allows
+    AWAITED = "awaited"  # a page that the actor's level got, or that is about its own clock, waits for an acknowledgement
+    UNREACHED = "unreached"  # a page waits that reached nobody
     CONTESTABLE = "contestable"  # a breach that stands and was not contested yet; asked at or below the level whose clock it is
     RULER = "ruler"  # a contest waits, and the actor's level is above that of the clock
     REPIN = "repin"  # an administrator or the province, and another version that is known
@@ -125,6 +128,8 @@ TABLE: tuple[Row, ...] = (
     _row("lift_supervision", SUPERVISED, None, "supervision_lifted", G.ISSUER),
     _row("respond", OPEN, None, "responded", G.RESPONSE),
     _row("extend", OPEN, None, "extended", G.REASON, G.SUPERIOR, G.APPROVER, G.EXTENSIBLE),
+    _row("acknowledge", OPEN, None, "acknowledged", G.AWAITED),
+    _row(UNREACHED, OPEN, None, "no_one_notified", G.UNREACHED),
     _row("contest", CONTESTED, None, "contested", G.REASON, G.CONTESTABLE),
     _row("uphold_breach", CONTESTED, None, "breach_upheld", G.REASON, G.RULER),
     _row("withdraw_breach", CONTESTED, None, "breach_withdrawn", G.REASON, G.RULER),

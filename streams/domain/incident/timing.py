@@ -19,6 +19,7 @@ from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.clock import extend, may_extend, may_pause, pause, resume
 from streams.domain.clocks.running import is_paused, point
 from streams.domain.incident import contests, filing, overlays, repinning, rules
+from streams.domain.incident.chains import live
 from streams.domain.incident.clocks import (
     ACCEPT,
     HANDLE,
@@ -64,7 +65,7 @@ def timed(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
         changes["next_due"] = 0
     elif after.state in ENDED_TEXTS:
         if before is None or before.state not in ENDED_TEXTS:
-            changes |= {"clocks": all_stopped(after, command.occurred_at, now), "next_due": 0, "climbs": ()}
+            changes |= {"clocks": all_stopped(after, command.occurred_at, now), "next_due": 0, "climbs": (), "awaiting": ()}
             changes |= {"suspended": None, "shelved": None}
         elif name in AFTER_END:
             changes |= AFTER_END[name](before, after, command, now, list(after.clocks))
@@ -74,6 +75,7 @@ def timed(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
     after = replace(after, **changes)
     if after.state not in ENDED_TEXTS and "clocks" in changes:
         after = replace(after, climbs=_climbs(after)) if after.climbs else after
+        after = replace(after, awaiting=live(after)) if after.awaiting else after
     return after if after.state in ENDED_TEXTS else replace(after, next_due=next_due(after))
 
 
@@ -125,6 +127,12 @@ def _offered(_before: IncidentCase, after: IncidentCase, _command: IncidentComma
     found = rules.limit(after.policy_version, REPLY, after.incident_type, after.grade)
     fresh = begun(after, found.rule, now, desk_of(after.division, level), level, now) if found else None
     return {"clocks": tuple(having(held, fresh))} if fresh else {}
+
+
+def _timed_out(before: IncidentCase, after: IncidentCase, command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
+    """Nobody answered: the clock of that offer ends with its breach, and that of the next one begins."""
+    assert before.upstream
+    return _offered(before, after, command, now, list(no_reply(after, held, before.upstream.since, now)))
 
 
 def _answered(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
@@ -179,6 +187,7 @@ AFTER_END: dict[str, Special] = {  # what touches the clocks of an ended case to
     "reply_supervision": _replied, "lift_supervision": _replied, "withdraw_breach": contests.breach_withdrawn,
 }  # fmt: skip
 SPECIAL: dict[str, Special] = AFTER_END | {
+    overlays.OFFER_TIMED_OUT: _timed_out,
     "triage": _regraded, "amend": _regraded, "offer_up": _offered, "take": _answered, "return": _answered, "assign_down": _handed_down,
     "suspend": _paused, "shelve": _paused, "resume": _resumed, "unshelve": _resumed, "supervise": _supervised, "extend": _extended,
     "repin": repinning.repinned, "sign_report": filing.signed,

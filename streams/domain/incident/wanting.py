@@ -1,4 +1,5 @@
-"""What a case waits for by itself: marks of its clocks, steps of their ladders, the end of a suspension, the review of a shelf."""
+"""What a case waits for by itself: marks of its clocks, steps of their ladders and acknowledgements of them, the end of a suspension, the
+review of a shelf."""
 
 from __future__ import annotations
 
@@ -11,10 +12,11 @@ from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.clock import marks
 from streams.domain.clocks.running import is_paused, moment
 from streams.domain.incident import rules
+from streams.domain.incident.chains import chain_of
 from streams.domain.incident.rules import Step
 from streams.domain.incident.table import ENDED_TEXTS
 
-MARK, STEP, RESUME, REVIEW = range(4)  # in this order at one moment
+MARK, STEP, AGAIN, RESUME, REVIEW = range(5)  # in this order at one moment
 
 
 class Wanted(NamedTuple):
@@ -40,6 +42,9 @@ def wanted(state: IncidentCase) -> list[Wanted]:
         step = next_step(state, clock)
         if step is not None:
             found.append(Wanted(moment(clock, cal, step.share), STEP, index))
+        chain = chain_of(state, clock) if state.awaiting else ()
+        if chain:
+            found.append(Wanted(chain[0].until, AGAIN, index))
     if state.suspended:
         found.append(Wanted(state.suspended.until, RESUME))
     if state.shelved:
@@ -52,6 +57,7 @@ def next_due(state: IncidentCase) -> int:
     if state.state in ENDED_TEXTS:
         return 0
     earliest = [at for clock in state.clocks if (at := _earliest(state, clock))]
+    earliest += [one.until for one in state.awaiting]
     if state.suspended:
         earliest.append(state.suspended.until)
     if state.shelved:
