@@ -33,7 +33,7 @@ Health = Callable[[], dict[str, Any]]
 
 
 class Process:
-    """`name` as in the process table: gateway, dashboard, warehouse, relay, analytics, case-live, alarm-live, …, simulation."""
+    """`name` as in the process table: gateway, dashboard, warehouse, notifier, relay, analytics, case-live, alarm-live, …, simulation."""
 
     def __init__(self, settings: Settings, name: str, registry: CollectorRegistry = REGISTRY) -> None:
         self.settings = settings

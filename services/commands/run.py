@@ -19,6 +19,7 @@ from streams.agents import is_lane, process_names
 MODULES = {
     "gateway": "services.gateway.main",
     "dashboard": "services.dashboard.main",
+    "notifier": "services.notifier.main",
     "warehouse": "services.warehouse.main",
     "simulation": "services.embedded.simulation",
 }

@@ -83,7 +83,7 @@ async def run_platform(settings: Settings, *, simulate: bool, ephemeral: bool, t
 
 def python_children(settings: Settings, simulate: bool) -> list[Child]:
     """The processes of our own, in the order in which they are started."""
-    names = ["warehouse", "gateway", "dashboard", *process_names(settings.realm_list)]
+    names = ["warehouse", "gateway", "dashboard", "notifier", *process_names(settings.realm_list)]
     children = [_python(settings, name, after=[TOPICS_THERE], stop_stage=2) for name in names]
     if simulate:
         children.append(_python(settings, "simulation", after=[TOPICS_THERE, "gateway"], stop_stage=1))

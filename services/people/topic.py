@@ -43,6 +43,11 @@ class PeopleTopic:
                 log.warning("people_unread", error=repr(error))
             await asyncio.sleep(AGAIN_SECONDS)
 
+    async def known(self) -> None:
+        """Waits till all there is was read once."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.register.ready)
+
     async def reached(self, fates: Iterable[Acked], seconds: float) -> bool:
         """Waits till what was written there is known here; False when that took longer."""
         wanted = list(fates)

@@ -26,13 +26,13 @@ LOOK_SECONDS = 1.0
 
 class Owner:
     """`name` survives restarts of this process, and no other living one has it. `serve()` waits till this process may work, sets
-    `granted`, and keeps it so. `other`: who works instead, "" if nobody else."""
+    `granted`, and keeps it so. `other`: who works instead, "" if nobody else. `what`: the process, for people."""
 
-    def __init__(self, bootstrap: str, group: str, name: str) -> None:
+    def __init__(self, bootstrap: str, group: str, name: str, what: str = "warehouse") -> None:
         self.granted = asyncio.Event()
         self.waiting = asyncio.Event()
         self.other = ""
-        self._me = Occupant.here(name)
+        self._me, self._what = Occupant.here(name), what
         self._bootstrap, self._group = bootstrap, group
         self._log: Any = structlog.get_logger("sink")
 
@@ -70,7 +70,7 @@ class Owner:
     async def _empty(self, seat: Seat) -> None:
         while (found := await seat.taken_by()) and found.name != self._me.name:
             if found.at != self.other:
-                self._log.warning("another warehouse process works, waiting", other=found.at)
+                self._log.warning(f"another {self._what} process works, waiting", other=found.at)
             self.other = found.at
             self.waiting.set()
             await asyncio.sleep(LOOK_SECONDS)

@@ -105,7 +105,7 @@ def test_compose_runs_every_process_of_its_realms() -> None:
     environment = services()["gateway"]["environment"]
     realms = settings_of(realms=environment["LIANDONG_REALMS"]).realm_list
     ran = {service["command"][1] for service in services().values() if service.get("command", [])[:1] == ["run"]}
-    assert ran == {"gateway", "dashboard", "warehouse", *process_names(realms)}
+    assert ran == {"gateway", "dashboard", "warehouse", "notifier", *process_names(realms)}
     assert all(run.module_of(name) for name in ran)
 
 
