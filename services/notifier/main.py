@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -71,16 +71,25 @@ async def _work(process: Process, owner: Owner) -> None:
         since = now_ms() - windows.stale_ms
         loop = Loop(settings.bootstrap, settings.realm_list, directory, work, Writer(producer), since, now_ms, process.failpoints)
         try:
-            await topic.known()  # before that everybody would seem to be off duty
-            await loop.start()
-            process.health(lambda: loop.report() | {"owner": owner.report()})
-            process.ready()
-            await _with_heartbeat(settings, loop.report, loop.run(process.stop))
+            if await _begun(process.stop, topic.known()):  # before that everybody would seem to be off duty
+                await loop.start()
+                process.health(lambda: loop.report() | {"owner": owner.report()})
+                process.ready()
+                await _with_heartbeat(settings, loop.report, loop.run(process.stop))
         finally:
             knowing.cancel()
             await asyncio.gather(knowing, return_exceptions=True)
             await loop.stop()
             await producer.close()
+
+
+async def _begun(stop: asyncio.Event, known: Coroutine[Any, Any, None]) -> bool:
+    """Waits for what has to be known first; False when `stop` came before it."""
+    waits = [asyncio.create_task(known), asyncio.create_task(stop.wait())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in waits:
+        task.cancel()
+    return not stop.is_set()
 
 
 async def _with_heartbeat(settings: Settings, facts: Callable[[], dict[str, Any]], running: Any) -> None:

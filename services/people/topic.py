@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from schemas.avro.people_record.event import PeopleRecord
@@ -67,8 +68,7 @@ class PeopleTopic:
         )
         try:
             await consumer.start()
-            await consumer.topics()  # asks for all metadata: a consumer without a subscription has none
-            places = [TopicPartition(name, number) for number in sorted(consumer.partitions_for_topic(name) or ())]
+            places = [TopicPartition(name, number) for number in await self._partitions(name)]
             if not places:
                 raise UnknownTopicOrPartitionError(name)
             consumer.assign(places)
@@ -90,6 +90,16 @@ class PeopleTopic:
                     self._moved.notify_all()
         finally:
             await consumer.stop()
+
+    async def _partitions(self, name: str) -> list[int]:
+        """Asked by name: a consumer without a subscription knows of no topic. Empty when there is none."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        try:
+            await admin.start()
+            found = (await admin.describe_topics([name]))[0]
+        finally:
+            await admin.close()
+        return [] if found["error_code"] else sorted(part["partition"] for part in found["partitions"])
 
     def _apply(self, key: bytes | None, value: bytes | None) -> None:
         """A record that can't be read is of a later release or damaged: it is logged, and the others count."""

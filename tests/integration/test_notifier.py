@@ -23,9 +23,11 @@ from services.adapters.kafka import KafkaProducer
 from services.clock import now_ms
 from services.embedded.broker import Broker
 from services.embedded.topics import ensure_topics
+from services.notifier import decide
 from services.notifier.line import CARRIED_OUT, WRITTEN
 from services.ports import Acked, Record
 from services.sink.marks import header, source_of
+from streams.domain.core import Source
 from tests.fakes import FakeProducer
 from tests.helpers import until
 from tests.pages import NOTIFICATIONS, notification
@@ -95,11 +97,11 @@ class Stage:
             child.terminate()
             child.wait(30)
 
-    def read(self, topic: str, kind: type[Any]) -> list[tuple[Any, Any]]:
+    def read(self, topic: str, kind: Any) -> list[tuple[Any, Any]]:
         """Everything in a topic: header `src`, record."""
         return asyncio.run(self._read(topic, kind))
 
-    async def _read(self, topic: str, kind: type[Any]) -> list[tuple[Any, Any]]:
+    async def _read(self, topic: str, kind: Any) -> list[tuple[Any, Any]]:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.broker.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
@@ -141,17 +143,16 @@ def stage(own_broker: Broker, tmp_path: Path) -> Iterator[Stage]:
 
 def test_killed_between_message_and_result_each_notification_has_one_result_and_repeats_carry_the_same_key(stage: Stage) -> None:
     asyncio.run(stage.tell(0, CASES, urgency=1))
-    asyncio.run(stage.tell(CASES, 2, target=EMPTY))
-    asyncio.run(stage.tell(CASES, 3, realm="sandbox", urgency=1))
     stage.dies(f"{CARRIED_OUT}@1")
-    early = len(stage.server.got)
-    assert early > 0
-    assert len(stage.results()) == 0, "messages have gone, no result is written"
+    assert stage.server.got
+    assert stage.results() == [], "messages have gone, no result is written"
+    asyncio.run(stage.tell(CASES, 2, target=EMPTY))
     stage.dies(f"{CARRIED_OUT}@3")
     stage.dies(f"{WRITTEN}@2")
     answered = {page.page_id for page in stage.results()}
     assert answered
     before = Counter(stage.server.keys)
+    asyncio.run(stage.tell(CASES, 3, realm="sandbox", urgency=1))
     with stage.notifier():
         until(lambda: len(stage.results()) == CASES + 2, "a result for each", 60)
         until(lambda: len(stage.results("sandbox.pages")) == 3, "sandbox too", 60)
@@ -175,16 +176,21 @@ def test_killed_between_message_and_result_each_notification_has_one_result_and_
 
 
 def test_after_a_restart_windows_go_on_and_what_waited_is_told_in_one_bundle(stage: Stage) -> None:
+    sent = decide.page_of(
+        notification(99), "p-99", Source("an.older.log", 0, 0), 0,
+        decide.Plan(now_ms() - 25_000), [decide.Tried("off-01", "webhook", "sent")],
+    )  # fmt: skip
+    asyncio.run(stage.write("pages", [Record(b"c-99", codec(Page).encode(sent))]))
     asyncio.run(stage.tell(0, 5))
     with stage.notifier():
-        until(lambda: len(stage.results()) == 5, "results", 60)
-    statuses = Counter(page.status for page in stage.results())
-    assert statuses == {"sent": 1, "throttled": 4}
+        until(lambda: len(stage.read("pages", Page)) == 6, "results", 60)
     with stage.notifier():
         asyncio.run(stage.tell(5, 2))
-        until(lambda: len(stage.results()) == 7, "results after the restart", 60)
-        assert len(stage.server.got) == 1, "the restart gave nobody a fresh window"
-        until(lambda: len(stage.server.got) == 2, "the bundle, a minute after the first message", 90)
-        until(lambda: stage.read("duty.events", DutyEvent)[-1][1].type == "bundle_sent", "is on record", 30)
-    assert stage.server.bodies()[1]["count"] == 6
-    assert stage.server.bodies()[1]["text"].startswith("【联动】6 件待处理，首件 C-")
+        until(lambda: len(stage.read("pages", Page)) == 8, "results after the restart", 60)
+        early = len(stage.server.got)
+        until(lambda: stage.server.got, "the bundle, a minute after the message of an earlier life", 90)
+        until(lambda: "bundle_sent" in {event.type for _, event in stage.read("duty.events", DutyEvent)}, "it is on record", 30)
+    assert early == 0, "nobody has a fresh window"
+    assert Counter(page.status for _, page in stage.read("pages", Page)) == {"sent": 1, "throttled": 7}
+    assert [body["count"] for body in stage.server.bodies()] == [7]
+    assert stage.server.bodies()[0]["text"].startswith("【联动】7 件待处理，首件 C-")
