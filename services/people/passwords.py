@@ -20,6 +20,7 @@ from services.process import write_private
 COST, R, P = 1 << 15, 8, 1  # 32 MiB and about a tenth of a second
 MEMORY = 64 << 20  # OpenSSL's own limit is the 32 MiB that this takes, and a little
 SHORTEST, LONGEST = 10, 200
+SHORTEST_ID = 4  # of a user, for a password to be called by it
 
 
 class WeakPassword(Exception):
@@ -101,7 +102,7 @@ def check_strength(user: str, password: str) -> None:
     """Length, and not the user's own id; no rules of composition (they make passwords worse). Raises WeakPassword."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise WeakPassword(f"a password has {SHORTEST} to {LONGEST} characters")
-    if user.casefold() in password.casefold():
+    if len(user) >= SHORTEST_ID and user.casefold() in password.casefold():
         raise WeakPassword("a password does not hold the user's id")
     if len(set(password)) < 4:
         raise WeakPassword("a password has at least four different characters")

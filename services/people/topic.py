@@ -69,8 +69,6 @@ class PeopleTopic:
         try:
             await consumer.start()
             places = [TopicPartition(name, number) for number in await self._partitions(name)]
-            if not places:
-                raise UnknownTopicOrPartitionError(name)
             consumer.assign(places)
             for place in places:
                 if place.partition in self._positions:
@@ -92,14 +90,16 @@ class PeopleTopic:
             await consumer.stop()
 
     async def _partitions(self, name: str) -> list[int]:
-        """Asked by name: a consumer without a subscription knows of no topic. Empty when there is none."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        """Asked by name, which makes no topic. Raises KafkaError when there is none."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id=self._client)
         try:
             await admin.start()
             found = (await admin.describe_topics([name]))[0]
         finally:
             await admin.close()
-        return [] if found["error_code"] else sorted(part["partition"] for part in found["partitions"])
+        if found["error_code"]:
+            raise UnknownTopicOrPartitionError(name)
+        return sorted(part["partition"] for part in found["partitions"])
 
     def _apply(self, key: bytes | None, value: bytes | None) -> None:
         """A record that can't be read is of a later release or damaged: it is logged, and the others count."""
