@@ -19,7 +19,7 @@ from schemas.people.records import DAY_MINUTES, Days, Layer, Roster, Window
 
 DAY_MS = DAY_MINUTES * MINUTE_MS
 ZONE_MS = 8 * 60 * MINUTE_MS
-LOOK_AHEAD_MS = 400 * DAY_MS  # a change that is farther away is none
+LOOK_AHEAD_MS = 62 * DAY_MS  # a change that is farther away is none
 
 
 @dataclass(frozen=True, slots=True)
