@@ -31,10 +31,11 @@ COMMANDS = codec(IncidentCommand)
 
 @dataclass
 class ReadPortDouble:
-    """Answers as the read port would: `cases` by id, `sealed` by id; everything else is 404. `away`: does not answer."""
+    """Answers as the read port would: `cases`, `pages` and `sealed` by id; everything else is 404. `away`: does not answer."""
 
     cases: dict[str, dict[str, Any]] = field(default_factory=dict)
     sealed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pages: dict[str, dict[str, Any]] = field(default_factory=dict)
     away: bool = False
     seen: list[httpx.Request] = field(default_factory=list)
 
@@ -47,6 +48,8 @@ class ReadPortDouble:
             return httpx.Response(200, json=self.sealed[name])
         if kind == "v1" and name == "cases" and last in self.cases:
             return httpx.Response(200, json=self.cases[last], headers={"ETag": '"7"'})
+        if kind == "v1" and name == "pages" and last in self.pages:
+            return httpx.Response(200, json=self.pages[last])
         if request.url.path.startswith("/v1/desks/"):
             return httpx.Response(200, json={"work": [], "asked": request.url.query.decode()})
         return httpx.Response(404, json={"detail": "no such thing"})

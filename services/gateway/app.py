@@ -16,7 +16,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.gateway import alarm_routes, documents, metrics, people_routes, policies, registry, routes, sealed, session_routes
+from services.gateway import (
+    alarm_routes,
+    documents,
+    metrics,
+    page_routes,
+    people_routes,
+    policies,
+    registry,
+    routes,
+    sealed,
+    session_routes,
+)
 from services.gateway.decoding import Invalid
 from services.gateway.parts import Parts
 from services.gateway.problems import Problem, not_found, refused
@@ -30,6 +41,7 @@ def build_app(parts: Parts) -> FastAPI:
     app = FastAPI(title=title, version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)  # those load scripts from elsewhere
     app.include_router(routes.routes(parts))
     app.include_router(alarm_routes.routes(parts))
+    app.include_router(page_routes.routes(parts))
     app.include_router(sealed.routes(parts))
     app.include_router(policies.routes(parts))
     app.include_router(registry.routes(parts.departments))

@@ -68,6 +68,18 @@ ACTIVATION = _body({"application/json": _ref("Activation")})
 ACTIVATION["parameters"] = ACTIVATION["parameters"][:1]  # the same again is the same: no Idempotency-Key is needed
 ACTIVATION["responses"]["409"] = {"description": "a running worker does not know the version", "content": {"application/problem+json": {}}}
 READ = {"parameters": ACTIVATION["parameters"], "security": [{"key": []}]}
+PAGE_ACK = {name: told for name, told in COMMAND.items() if name != "requestBody"} | {
+    "parameters": [
+        *READ["parameters"],
+        {
+            "name": "case",
+            "in": "query",
+            "description": "its id, as the message says it: then no read is needed",
+            "schema": {"type": "string"},
+        },
+        {"name": "kind", "in": "query", "description": "of the case", "schema": {"type": "string", "enum": ["incident", "alarm"]}},
+    ]
+}
 BATCH = _body({"application/x-ndjson": {"oneOf": [_ref("IncidentLine"), _ref("FactLine"), _ref("CommandLine")]}})
 CLOUDEVENTS = _body({MEDIA_TYPE: _ref("Envelope"), BATCH_MEDIA_TYPE: {"type": "array", "items": _ref("Envelope")}})
 

@@ -11,11 +11,11 @@ from schemas.people.records import Channel
 from services.notifier.decide import NO_ONE
 from services.ports import Contact, Directory
 from streams.domain.incident.settling import CHINA_MINUTES
+from streams.domain.incident.table import UNREACHED
 
 HEAD = "head"
 LOG = "log"
 PRODUCER = "notifier"
-NOBODY_NOTIFIED = "nobody_notified"
 
 
 def contacts(directory: Directory, target_kind: str, target: str, at: int) -> tuple[Contact, ...]:
@@ -32,11 +32,12 @@ def nobody_notified(asked: Notification, page: Page) -> IncidentCommand | None:
     if page.status != NO_ONE or asked.kind != "incident" or not asked.clock:
         return None
     return IncidentCommand(
-        command_id=ids.command_id(asked.realm, PRODUCER, f"{NOBODY_NOTIFIED}:{page.page_id}"),
-        case_id=asked.case_id, name=NOBODY_NOTIFIED, realm=asked.realm, expected_seq=-1, division=asked.division, incident_type="",
+        command_id=ids.command_id(asked.realm, PRODUCER, f"{UNREACHED}:{page.page_id}"),
+        case_id=asked.case_id, name=UNREACHED, realm=asked.realm, expected_seq=-1, division=asked.division, incident_type="",
         actor_person="", actor_org="", actor_role="", actor_level="", actor_division=PROVINCE,
         occurred_at=page.at, occurred_offset=CHINA_MINUTES, received_at=0, cause="rule", producer=PRODUCER, state="", source_version=0,
         holder=asked.clock_holder, reassignments=-1, reopens=-1, grade=0, org="", reason=page.reason, cell="", sealed_ref="",
         evidence=False, src_topic=page.src_topic, src_partition=page.src_partition, src_offset=page.src_offset, src_position=1,
         home_cluster="", level=asked.target_level, until=asked.ack_by, purpose=asked.clock, amount=asked.step, target=page.target,
+        whom=asked.target_kind,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.page.event import Page
 from schemas.page_windows import page_windows
 from schemas.policy.terms import Certainty
@@ -16,8 +17,10 @@ from services.notifier.throttle import Throttle, Way
 from services.notifier.who import contacts, nobody_notified
 from services.ports import Contact
 from streams.domain.core import Source
+from streams.domain.incident.decide import decide as decide_incident
 from tests.fakes import FakeDirectory
 from tests.pages import DESK, MINUTE, SMALL, START, notification, person
+from tests.unit.test_incident_clocks import Desk, at
 
 SOURCE = Source("notifications", 1, 7)
 
@@ -145,6 +148,23 @@ def test_an_incident_hears_that_nobody_was_notified_once_and_by_the_same_name() 
     assert command is not None
     assert (command.name, command.purpose, command.holder, command.reason) == ("nobody_notified", "handle", "应急局", "nobody_on_duty")
     assert command.case_id == asked.case_id
+
+
+def test_the_case_understands_it_and_its_ladder_climbs() -> None:
+    desk = Desk("A20600", "23 09:00")
+    desk.wake("23 09:23")
+    missed = [page for page in desk.pages if page.step == 2]
+    assert [(page.target_kind, page.target_level) for page in missed] == [("head", "county"), ("desk", "city")]
+    case = desk.case
+    for number, asked in enumerate(missed):
+        now = at("23 09:24") + number
+        command = nobody_notified(asked, page_of(asked, f"p-{number}", SOURCE, now, Plan(now)))
+        assert command is not None
+        decision = decide_incident(case, command, Source("incident.commands", 0, 900 + number), now)
+        assert decision.state is not None
+        case = decision.state
+        events = [emit.record.type for emit in decision.emits if isinstance(emit.record, IncidentEvent)]
+    assert events == ["incident.no_one_notified", "incident.unacknowledged"], "nobody of the step is left"
 
 
 @pytest.mark.parametrize("change", [{"kind": "alarm"}, {"clock": ""}, {"realm": "sandbox"}])

@@ -16,7 +16,7 @@ from schemas.divisions import division as division_of
 from services.problems import Problem
 from services.sink.loop import SinkStream
 from services.warehouse.backend import WarehouseError
-from services.warehouse.read_port import audit, cases, internal, metrics, reasons, search, work
+from services.warehouse.read_port import audit, cases, internal, metrics, pages, reasons, search, work
 from services.warehouse.read_port.ask import Questions
 from services.warehouse.read_port.scope import Gatekeeper, not_found
 from services.warehouse.read_port.snapshot import Sinks, Snapshots
@@ -33,6 +33,7 @@ def build_app(questions: Questions, gate: Gatekeeper, streams: dict[str, SinkStr
     app.include_router(reasons.routes(questions, gate, snapshots.at))
     app.include_router(work.routes(questions, gate, snapshots.at))
     app.include_router(search.routes(questions, gate, snapshots.at))
+    app.include_router(pages.routes(questions, gate))
     app.include_router(internal.routes(questions, gate, list(streams.values())))
     app.include_router(audit.routes(questions, gate, list(streams.values())))
 

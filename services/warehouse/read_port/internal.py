@@ -19,6 +19,7 @@ from services.warehouse.read_port.ask import Questions
 from services.warehouse.read_port.cases import MAX_PAGE, find_case
 from services.warehouse.read_port.scope import Gatekeeper, not_found
 
+GRACE_MS = 5 * 60_000  # a lane settles within seconds; a restart takes less than a minute
 WINDOW = re.compile(r"^(\d+):(\d+)-(\d+)$")
 
 
@@ -55,6 +56,13 @@ def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> A
         page = rows[:size]
         reasons = await questions.ask("dead_letter_reasons", realm=realm.value)
         return {"letters": page, "next": page[-1]["id"] if len(rows) > size else None, "reasons": reasons}
+
+    @router.get("/timers")
+    async def timers(request: Request) -> Any:
+        """How many cases have a deadline that lies more than `GRACE_MS` in the past and was not settled, and since when the oldest."""
+        realm = gate.admin(request)
+        ((row,),) = [await questions.ask("late_timers", realm=realm.value, grace=GRACE_MS)]
+        return {"ok": row["late"] == 0, **row}
 
     @router.get("/migrations")
     async def migrations(request: Request) -> Any:
