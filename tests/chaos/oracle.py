@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import ConsumerRecord
 
 from schemas.avro.dead_letter.event import DeadLetter
+from schemas.avro.handover.event import Handover
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.live_delta.event import LiveDelta
+from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
 from schemas.errors import InvalidPayload
 from schemas.realms import Realm
 from schemas.state.incident_case.event import IncidentCase
+from schemas.topics import DESKS, NOTIFICATIONS
 from services.sink import streams as sink
 from services.warehouse.accounts import rollup_mismatches
 from services.warehouse.backend import Warehouse
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 COMMANDS, EVENTS, OUTCOMES, DELTAS, CHANGELOG = "incident.commands", "incident.events", "outcomes", "live.deltas", "case-table-changelog"
 LETTERS = "dead.letters"
+SENT: dict[str, Any] = {NOTIFICATIONS.name: Notification} | {topic.name: Handover for topic in DESKS.values()}  # said beside the events
 TOLD = frozenset({"incident.clock_warning", "incident.clock_due", "incident.clock_overdue"})
 PATIENCE_MS = 10_000  # for which a timer may be due before it counts as missing: it must be woken, decided and read
 Place = tuple[int, int]  # partition and offset
@@ -79,6 +83,8 @@ class Verdict:
     unexpected_events: int = 0
     missing_outcomes: int = 0
     unexpected_outcomes: int = 0
+    missing_letters: int = 0  # hand-overs to desks and notifications
+    unexpected_letters: int = 0
     missing_deltas: int = 0
     unexpected_deltas: int = 0
     conflicts: int = 0  # copies of one record with different bytes
@@ -106,6 +112,7 @@ class Verdict:
     def by_invariant(self, deltas: bool, tables: bool) -> dict[str, int]:
         """For the account; only what was looked at."""
         once = self.missing_commands + self.missing_events + self.unexpected_events + self.missing_outcomes + self.unexpected_outcomes
+        once += self.missing_letters + self.unexpected_letters
         found = {
             "I1": once + self.conflicts + self.missing_facts + self.doubled_facts,
             "I4": self.states_wrong + self.states_against_events + self.audit_differences,
@@ -172,6 +179,8 @@ class Oracle:
             self._last[event.case_id] = event
             self._due.add(event.event_id)
             self._note_timer(event, record.timestamp)
+        for topic, kind in SENT.items():
+            self._compare(topic, kind, verdict, "letters")
         self._judge_timers(verdict)
         self._judge_letters(verdict)
         self._judge_states(verdict)
@@ -226,8 +235,6 @@ class Oracle:
             if decision.state:
                 self._states[one.case_id] = decision.state
             for emit in decision.emits:
-                if emit.topic.name not in (OUTCOMES, EVENTS):
-                    continue
                 self._wanted[emit.topic.name, record.partition, record.offset].add(_facts(emit.record, self._versions))
 
     def _compare(self, topic: str, kind: Any, verdict: Verdict, name: str) -> list[tuple[Src, ConsumerRecord]]:
@@ -245,10 +252,11 @@ class Oracle:
                     del self._wanted[topic, src.partition, src.offset]
             else:
                 unexpected += 1
-            identity = one.command_id if kind is Outcome else one.event_id
-            self._facts[topic][record.partition].add(identity, record.offset)
-        setattr(verdict, f"unexpected_{name}", unexpected)
-        setattr(verdict, f"missing_{name}", sum(len(left) for (where, _, _), left in self._wanted.items() if where == topic))
+            if topic in self._facts:
+                self._facts[topic][record.partition].add(one.command_id if kind is Outcome else one.event_id, record.offset)
+        missing = sum(len(left) for (where, _, _), left in self._wanted.items() if where == topic)
+        for count, found in ((f"unexpected_{name}", unexpected), (f"missing_{name}", missing)):
+            setattr(verdict, count, getattr(verdict, count) + found)
         return kept
 
     def open_timers(self, at: int) -> int:

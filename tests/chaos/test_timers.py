@@ -122,7 +122,7 @@ def test_after_a_downtime_every_deadline_is_told_with_its_own_time(rig: Rig, acc
     rig.drained()
     rig.stop_workers()
     until(lambda: now_ms() > max(warned.values()) + 5_000, "all warnings passed with nobody there", 60)
-    rig.start("case-live", tag="second")
+    rig.keep("case-live", tag="second")
     account.window("down for 10 s")
     oracle = ended(rig, account, warned, max(warned.values()) + 30_000)
     account.held()
