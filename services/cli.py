@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "audit": "services.commands.audit",
     "rebuild": "services.commands.rebuild",
     "dlq": "services.commands.dlq",
+    "case": "services.commands.case",
     "repartition": "services.commands.repartition",
     "keys": "services.commands.keys",
     "people": "services.commands.people",

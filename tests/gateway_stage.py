@@ -21,6 +21,8 @@ from services.gateway.limits import RateLimit
 from services.gateway.parts import Parts
 from services.gateway.pending import PendingMemory
 from services.gateway.reads import ReadPort
+from services.gateway.search_fill import Filler
+from services.gateway.search_index import PersonIndex
 from tests.fakes import FakePolicies, FakeProducer, FakeWorkers
 from tests.people import PeopleStage, people_stage
 from tests.principals import SERVED, FixedKeys
@@ -44,6 +46,9 @@ class ReadPortDouble:
         if self.away:
             raise httpx.ConnectError("refused")
         *_, kind, name, last = ("", *request.url.path.strip("/").split("/"))
+        if request.url.path == "/internal/search/cases":
+            wanted = request.url.params["ids"].split(",")
+            return httpx.Response(200, json={"items": [{"case_id": case} for case in wanted]})
         if last == "sealed" and name in self.sealed:
             return httpx.Response(200, json=self.sealed[name])
         if kind == "v1" and name == "cases" and last in self.cases:
@@ -76,6 +81,8 @@ class Stage:
     workers: FakeWorkers
     people: PeopleStage
     clock: Clock
+    index: PersonIndex
+    filler: Filler
 
     async def post(self, path: str, body: Any, who: str = "demo-producer", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer key-{who}", **options.pop("headers", {})}
@@ -96,19 +103,24 @@ class Stage:
 async def open_stage(tmp_path: Path) -> AsyncIterator[Stage]:
     producer, reads, vault = FakeProducer(), ReadPortDouble(), KeyFile(tmp_path / "keys.bin")
     pending = PendingMemory(lambda: NOW)
+    index = PersonIndex(tmp_path / "search.db", vault)
+    index.whole = True
+    filler = Filler(index, vault, "", ())  # of no topic: what it does by itself is to find nothing
     policies, workers = FakePolicies(producer), FakeWorkers()
     clock = Clock(NOW)
     people = people_stage(tmp_path, producer, clock)
     ledger = AckWriter(tmp_path / "acks", 1)
     port = ReadPort(httpx.AsyncClient(base_url="http://read", transport=httpx.MockTransport(reads)))
     parts = Parts(
-        FixedKeys(), vault, producer, Acceptor(producer, vault, ledger, pending, lambda: NOW), pending, port,
-        RateLimit("100000/second"), SERVED, ("demo",), clock, policies, workers, sessions=people.sessions,
+        FixedKeys(), vault, producer, Acceptor(producer, vault, ledger, pending, lambda: NOW, index.add), pending, port,
+        RateLimit("100000/second"), SERVED, ("demo",), clock, policies, workers, index, filler, sessions=people.sessions,
     )  # fmt: skip
     transport = httpx.ASGITransport(build_app(parts), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-        yield Stage(http, producer, reads, vault, tmp_path, policies, workers, people, clock)
+        yield Stage(http, producer, reads, vault, tmp_path, policies, workers, people, clock, index, filler)
     await port.close()
+    await filler.close()
+    await index.close()
     ledger.close()
     vault.close()
     people.vault.close()

@@ -1,4 +1,4 @@
-"""`liandong rebuild warehouse`: all ClickHouse tables anew, from Kafka and from what the old tables know alone."""
+"""`liandong rebuild`: all ClickHouse tables anew, from Kafka and from what the old tables know alone; and the index of persons."""
 
 from __future__ import annotations
 
@@ -59,6 +59,36 @@ def warehouse(
     else:
         _print(result)
     raise typer.Exit(1 if result["missing"] else 0)
+
+
+@app.command()
+def search(*, data_dir: DataDir = DEFAULT, as_json: AsJson = False) -> None:
+    """Fill the gateway's index of persons anew from what was sealed, while departments send; till then searches say so.
+
+    Example: liandong rebuild search --json
+    """
+    settings, state = running(data_dir)
+    headers, realm = {"Authorization": f"Bearer {platform_key(state, 'admin')}"}, {"realm": settings.realm_list[0].value}
+
+    def ask(method: str, path: str) -> dict[str, Any]:
+        try:
+            answer = httpx.request(method, state["gateway"] + path, params=realm, headers=headers, timeout=30)
+        except httpx.HTTPError as error:
+            end(f"the gateway does not answer ({type(error).__name__})")
+        if answer.is_error:
+            end(f"the gateway answered {answer.status_code}: {answer.text[:200]}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    found = ask("POST", "/internal/search/rebuild")
+    while found["running"]:
+        time.sleep(POLL_SECONDS)
+        found = ask("GET", "/internal/search")
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(f"{found['read']:,} sealed records read; search by person is {'whole' if found['whole'] else 'NOT whole'}")
+    raise typer.Exit(0 if found["whole"] else 1)
 
 
 class _Port:

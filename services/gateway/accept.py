@@ -20,6 +20,7 @@ from services.adapters.keyfile import KeyFileError
 from services.gateway import metrics
 from services.gateway.intake import Accepted
 from services.gateway.pending import PendingMemory
+from services.gateway.search_index import Told
 from services.gateway.sessions import POST
 from services.ports import Acked, Fate, Header, KeyVault, Producer, Record, Unavailable
 from services.sealing import seal
@@ -31,6 +32,7 @@ SEALED_CODEC = codec(Sealed)
 
 ERASED = "erased"  # the case's personal data has been erased
 NOT_STORED = "not stored"  # it could not be sealed now, and an alarm does not wait for that
+OnSealed = Callable[[list[Told]], None]
 
 
 class Delivered(msgspec.Struct, frozen=True):
@@ -53,12 +55,22 @@ class _Run(msgspec.Struct, frozen=True):
 class Acceptor:
     """Seals, sends, records and remembers. One per gateway process."""
 
-    def __init__(self, producer: Producer, vault: KeyVault, ledger: AckWriter, pending: PendingMemory, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        producer: Producer,
+        vault: KeyVault,
+        ledger: AckWriter,
+        pending: PendingMemory,
+        clock: Callable[[], int],
+        on_sealed: OnSealed = lambda _told: None,
+    ) -> None:
+        """`on_sealed`: told of every sealed record of an incident's first command or fact, once Kafka has it; must return at once."""
         self._producer = producer
         self._vault = vault
         self._ledger = ledger
         self._pending = pending
         self._clock = clock
+        self._on_sealed = on_sealed
 
     async def deliver(self, accepted: Sequence[Accepted], realm: Realm, trace: str = "") -> list[Delivered]:
         """Waits for Kafka. Never raises for the broker or the key file: that is a fate."""
@@ -118,7 +130,14 @@ class Acceptor:
         erased = set(personal) - sealing.keys()
         fates = await self._producer.send(SEALED.in_realm(realm), list(sealing.values()))
         failed = {index: fate for index, fate in zip(sealing, fates, strict=True) if isinstance(fate, Unavailable)}
+        first = [index for index in sealing if index not in failed and accepted[index].case_number and not accepted[index].is_alarm]
+        self._on_sealed([_told(accepted[index], now) for index in first])
         return _run(accepted, failed, erased)
+
+
+def _told(accepted: Accepted, now: int) -> Told:
+    command = accepted.command
+    return Told(command.case_id, command.realm, accepted.division, accepted.personal, now)
 
 
 def _sender(command: IncidentCommand | AlarmCommand) -> str:

@@ -23,9 +23,11 @@ from services.gateway import (
     page_routes,
     people_routes,
     policies,
+    reading,
     registry,
     routes,
     sealed,
+    search,
     session_routes,
 )
 from services.gateway.decoding import Invalid
@@ -40,10 +42,12 @@ def build_app(parts: Parts) -> FastAPI:
     title = "Liandong 联动 gateway"
     app = FastAPI(title=title, version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)  # those load scripts from elsewhere
     app.include_router(routes.routes(parts))
+    app.include_router(reading.routes(parts))
     app.include_router(alarm_routes.routes(parts))
     app.include_router(page_routes.routes(parts))
     app.include_router(sealed.routes(parts))
     app.include_router(policies.routes(parts))
+    app.include_router(search.routes(parts, parts.index, parts.filler))
     app.include_router(registry.routes(parts.departments))
     if parts.sessions is not None:
         app.include_router(session_routes.routes(parts, parts.sessions))

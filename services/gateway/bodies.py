@@ -157,6 +157,14 @@ class Password(Body):
     new: Annotated[Secret, Meta(description="10 to 200 characters, without the user's id")]
 
 
+class PersonSearch(Body):
+    """Whom a desk looks for among the cases it handles. What is given must all be so."""
+
+    reason: Annotated[str, Meta(max_length=200, description="why; logged with your name before the answer")]
+    phone: Annotated[str, Meta(max_length=40, description="as people write it")] | None = None
+    name: Annotated[str, Meta(max_length=100, description="exact")] | None = None
+
+
 class IncidentLine(Incident, tag_field="kind", tag="incident"):
     """A line of a batch."""
 

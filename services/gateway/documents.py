@@ -22,6 +22,7 @@ SHAPES = (
     bodies.FactLine,
     bodies.CommandLine,
     bodies.Activation,
+    bodies.PersonSearch,
     bodies.Login,
     bodies.Password,
     UserDraft,
@@ -103,6 +104,31 @@ SESSION_CALL = {"responses": REFUSALS, "security": SIGNED_IN}
 ADMIN_CALL = {"responses": MISSING, "security": SIGNED_IN}
 DUTY = ADMIN_CALL | {"parameters": _query(at="RFC 3339 or UTC milliseconds; now without it")}
 GAPS = ADMIN_CALL | {"parameters": _query(since="RFC 3339 or UTC milliseconds; now without it", until="the same; seven days after since")}
+
+
+REALM = ACTIVATION["parameters"]
+READ_REFUSALS = MISSING | {"422": {"description": "wrong; errors[] point at the parameters", "content": {"application/problem+json": {}}}}
+PAGED = {"after": "`next` of the page before", "limit": "1 to 500"}
+
+
+def _read(**described: str) -> dict[str, Any]:
+    return {"parameters": [*REALM, *_query(**described)], "responses": READ_REFUSALS, "security": SIGNED_IN}
+
+
+PLAIN_READ = _read()
+EXPLAINED = _read(as_of="as known at this moment: RFC 3339 with offset, a day, or UTC milliseconds; now without it")
+WORK_LIST = _read(
+    list="work 在办 (without it), paused 中止, shelved 挂账, offered 上报未接, replies 督办未复 or tasks 联合处置任务",
+    state="a state of the life cycle", type="a type, or the beginning of its code", light="green, yellow, red or deep_red",
+    mine="true: only what the caller's own organisation holds", **PAGED,
+)  # fmt: skip
+SEARCHED = _read(
+    q="a case number, or at least four of its last characters", type="a type by code, beginning of a code, or name",
+    place="a division by code, or by its name", since="opened from then on: RFC 3339, a day, or UTC milliseconds",
+    until="opened before; a day is whole",
+    light="green, yellow, red or deep_red", state="a state of the life cycle, or open", **PAGED,
+)  # fmt: skip
+PERSON_SEARCH = _body({"application/json": _ref("PersonSearch")}) | {"parameters": REALM, "security": SIGNED_IN}
 
 
 def describe(app: FastAPI) -> None:

@@ -21,6 +21,8 @@ from services.gateway.parts import Parts
 from services.gateway.pending import PendingMemory
 from services.gateway.people import People
 from services.gateway.reads import ReadPort
+from services.gateway.search_fill import Filler
+from services.gateway.search_index import PersonIndex
 from services.gateway.workers import RunningWorkers
 from services.http import serve_http
 from services.keys import KeyStore
@@ -37,6 +39,8 @@ async def serve(process: Process) -> None:
     settings = process.settings
     producer = KafkaProducer(settings.bootstrap, "liandong-gateway")
     vault = KeyFile(settings.data_dir / "keys.bin")
+    index = PersonIndex(settings.data_dir / "search.db", vault)
+    filler = Filler(index, vault, settings.bootstrap, settings.realm_list)
     ledger = AckWriter(settings.acks_dir, now_ms())
     reads = ReadPort(httpx.AsyncClient(base_url=settings.read_url, timeout=READ_SECONDS, trust_env=False))
     pending = PendingMemory(now_ms)
@@ -47,7 +51,7 @@ async def serve(process: Process) -> None:
         keys=KeyStore(settings.keys_file),
         vault=vault,
         producer=producer,
-        acceptor=Acceptor(producer, vault, ledger, pending, now_ms),
+        acceptor=Acceptor(producer, vault, ledger, pending, now_ms, index.add),
         pending=pending,
         reads=reads,
         limit=RateLimit(settings.rate_limit),
@@ -56,14 +60,21 @@ async def serve(process: Process) -> None:
         clock=now_ms,
         policies=follower,
         workers=RunningWorkers(settings.run_dir, asking),
+        index=index,
+        filler=filler,
         sessions=people.sessions,
     )
-    process.health(lambda: {"kafka": producer.available, "pending": len(pending), "policies_known": follower.known} | people.facts())
+    process.health(
+        lambda: {
+            "kafka": producer.available, "pending": len(pending), "policies_known": follower.known, "search_whole": index.whole,
+        } | people.facts()
+    )  # fmt: skip
     _settle_memory()
     try:
         follower.start()
         people.start()
         await producer.connect()
+        filler.start()
         await serve_http(process, build_app(parts), settings.gateway_port, timeout_keep_alive=KEEP_ALIVE_SECONDS)
     finally:
         await follower.close()
@@ -71,6 +82,8 @@ async def serve(process: Process) -> None:
         await producer.close()
         await reads.close()
         await asking.aclose()
+        await filler.close()
+        await index.close()
         ledger.close()
         vault.close()
 

@@ -20,6 +20,8 @@ from services.gateway.limits import RateLimit
 from services.gateway.pending import PendingMemory
 from services.gateway.problems import too_large, unavailable
 from services.gateway.reads import ReadPort
+from services.gateway.search_fill import Filler
+from services.gateway.search_index import PersonIndex
 from services.gateway.sessions import Sessions
 from services.ports import Keys, KeyVault, Policies, Producer, Workers
 
@@ -42,6 +44,8 @@ class Parts:
     clock: Callable[[], int]  # UTC milliseconds
     policies: Policies
     workers: Workers
+    index: PersonIndex
+    filler: Filler
     home_cluster: str = ""
     sessions: Sessions | None = None  # None: keys only
 

@@ -141,11 +141,6 @@ def _reads(router: APIRouter, parts: Parts) -> None:
         """From the read port; `min_seq` waits for that case_seq. Right after a 202: 202 {"status": "accepted, pending"}."""
         return await read_or_pending(parts, request, f"/v1/cases/{segment(case)}", parts.pending.case(case), "case")
 
-    @router.get("/v1/cases/{case}/timeline", summary="What happened to a case")
-    async def get_timeline(case: str, request: Request) -> Response:
-        parts.context(request)
-        return relayed(await parts.reads.forward(request, f"/v1/cases/{segment(case)}/timeline"))
-
     @router.get("/v1/commands/{command_id}", summary="What became of a command")
     async def get_command(command_id: str, request: Request) -> Response:
         """{status: pending | applied | repeated | refused | dead, reason, case_seq}."""
@@ -162,8 +157,3 @@ def _reads(router: APIRouter, parts: Parts) -> None:
             return relayed(answer)
         fields = {"command_id": command_id, "status": "pending", "reason": "", "case_seq": None}
         return Response(msgspec.json.encode(fields), media_type="application/json", headers={"Cache-Control": "no-store"})
-
-    @router.get("/v1/desks/{division}/{level}/work", summary="A desk's work list")
-    async def get_work(division: str, level: str, request: Request) -> Response:
-        parts.context(request)
-        return relayed(await parts.reads.forward(request, f"/v1/desks/{segment(division)}/{segment(level)}/work"))

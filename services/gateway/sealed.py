@@ -12,24 +12,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from schemas import ids
-from schemas.avro.audit_entry.event import AuditEntry
-from schemas.codec import codec
-from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind
-from schemas.topics import ALARM, AUDIT, INCIDENT
-from services.gateway.accept import headers
+from schemas.topics import ALARM, INCIDENT
+from services.gateway import audited
 from services.gateway.auth import asking
-from services.gateway.decoding import Invalid
 from services.gateway.intake import Context
 from services.gateway.parts import Parts
 from services.gateway.problems import READS_AWAY, Problem, forbidden, not_found, unavailable
 from services.gateway.reads import segment
-from services.ports import Record, Unavailable
 from services.sealing import BrokenSeal, unseal
 
-AUDIT_CODEC = codec(AuditEntry)
-MAX_REASON = 200
 PRIVATE = {"Cache-Control": "no-store"}
 
 
@@ -62,13 +54,13 @@ def routes(parts: Parts) -> APIRouter:
     async def read_sealed(case: str, request: Request) -> Response:
         """`reason` is required and logged with your name before you get an answer."""
         context = parts.context(request)
-        reason = _reason(request)
+        reason = audited.reason_of(request)
         if context.principal.kind is not Kind.DESK:
             raise forbidden("only the handling desk reads personal data")
         found = await _find(case, request, context, parts)
         if not context.principal.may_read_sealed(found.division, found.holder_level):
             raise forbidden("only the handling desk reads personal data")
-        await _audit(_entry("read_sealed", found.case_id, reason, context, next(numbers)), context, parts)
+        await audited.write(audited.entry("read_sealed", found.case_id, reason, context, next(numbers)), context, parts)
         latest = {one.sealed_id: one for one in found.sealed}  # a repeated request sealed the same bytes again
         keyed = [(one, parts.vault.find(found.key_name(one))) for one in latest.values()]
         if keyed and not any(key for _, key in keyed):
@@ -80,27 +72,20 @@ def routes(parts: Parts) -> APIRouter:
     async def erase_sealed(case: str, request: Request) -> Response:
         """Deletes the case's key: every copy of its personal data becomes unreadable, here and in every backup of the log."""
         context = parts.context(request)
-        reason = _reason(request)
+        reason = audited.reason_of(request)
         if context.principal.kind not in (Kind.DESK, Kind.ADMIN):
             raise forbidden("only the handling desk or an administrator erases personal data")
         found = await _find(case, request, context, parts)
         administers = context.principal.kind is Kind.ADMIN and context.principal.covers(found.division)
         if not administers and not context.principal.may_read_sealed(found.division, found.holder_level):
             raise forbidden("only the handling desk or an administrator erases personal data")
-        await _audit(_entry("erase", found.case_id, reason, context, next(numbers)), context, parts)
+        await audited.write(audited.entry("erase", found.case_id, reason, context, next(numbers)), context, parts)
         names = {found.case_id} if found.kind == INCIDENT.name else {found.key_name(one) for one in found.sealed}
         erased = any([await parts.vault.erase(name) for name in sorted(names)])
+        await parts.index.erase(found.case_id)
         return Response(msgspec.json.encode({"case_id": found.case_id, "erased": erased}), 200, PRIVATE, "application/json")
 
     return router
-
-
-def _reason(request: Request) -> str:
-    """The query's `reason`, not empty. Raises Invalid."""
-    reason = request.query_params.get("reason", "").strip()
-    if not reason or len(reason) > MAX_REASON:
-        raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"the query parameter `reason` is required, at most {MAX_REASON} characters"))
-    return reason
 
 
 async def _find(case: str, request: Request, context: Context, parts: Parts) -> _SealedCase:
@@ -114,33 +99,6 @@ async def _find(case: str, request: Request, context: Context, parts: Parts) -> 
         return msgspec.json.decode(answer.raise_for_status().content, type=_SealedCase)
     except Exception as error:
         raise unavailable(f"the read port answered {answer.status_code}", READS_AWAY) from error
-
-
-def _entry(action: str, case_id: str, reason: str, context: Context, number: int) -> AuditEntry:
-    """`number`: tells apart what one principal does within one millisecond."""
-    who = context.principal
-    return AuditEntry(
-        entry_id=ids.command_id(context.realm, who.id, f"audit:{action}:{case_id}:{context.now}:{number}"),
-        case_id=case_id,
-        realm=context.realm.value,
-        action=action,
-        principal=who.id,
-        person=who.person,
-        org=who.org,
-        role=who.kind.value,
-        division=who.division,
-        reason=reason,
-        at=context.now,
-    )
-
-
-async def _audit(entry: AuditEntry, context: Context, parts: Parts) -> None:
-    """Raises Problem 503 unless Kafka acknowledged the entry."""
-    marks = headers(AUDIT_CODEC.name, entry.entry_id, entry.principal)
-    record = Record(entry.case_id.encode(), AUDIT_CODEC.encode(entry), marks)
-    (fate,) = await parts.producer.send(AUDIT.in_realm(context.realm), [record])
-    if isinstance(fate, Unavailable):
-        raise unavailable(f"the audit entry could not be written: {fate.detail}")
 
 
 def _opened(one: _Ciphertext, key: bytes, case_id: str, context: Context) -> dict[str, object]:

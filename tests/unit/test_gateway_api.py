@@ -160,7 +160,9 @@ async def test_who_sends_too_much_is_asked_to_wait(tmp_path: Path, stage: Stage)
     reads = ReadPort(httpx.AsyncClient(base_url="http://read", transport=httpx.MockTransport(stage.reads)))
     acceptor = Acceptor(producer, vault, ledger, pending, lambda: NOW)
     policies, workers = FakePolicies(producer), FakeWorkers()
-    parts = Parts(FixedKeys(), vault, producer, acceptor, pending, reads, limit, SERVED, (), lambda: NOW, policies, workers)
+    parts = Parts(
+        FixedKeys(), vault, producer, acceptor, pending, reads, limit, SERVED, (), lambda: NOW, policies, workers, stage.index, stage.filler
+    )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://gateway") as http:
         headers = {"Authorization": "Bearer key-demo-producer"}
         answers = [await http.post("/v1/incidents", json=BODY, headers=headers) for _ in range(4)]
