@@ -1,8 +1,8 @@
 """The proof that nothing was lost or doubled: what departments were promised, against Kafka, against ClickHouse.
 
 Per realm, kind of case and partition of its commands, over the offsets Kafka still holds when it starts: every command has exactly one
-outcome, every applied one exactly one fact; sums of hashes first, row by row where they differ. Every page that an alarm's event or a
-dead alarm command has caused is stored once. Rollups are compared with a recount.
+outcome, every applied one exactly one fact; sums of hashes first, row by row where they differ. Every page that an event or a dead alarm
+command has caused is stored once. Rollups are compared with a recount.
 What was written before a repartitioning is counted by its places in the log of that time.
 """
 
@@ -140,9 +140,11 @@ class Reconciliation:
         for outcome in ("applied", "repeated", "refused", "dead"):
             setattr(line, outcome, outcomes.get(outcome, 0))
         line.facts = facts.get("rows", 0)
+        line.pages = _of(held["pages"], partition).get("rows", 0)
         if kind is ALARM:  # its lane pages for every dead command too
             line.pages_due = facts.get("pages", 0) + len(dead)
-            line.pages = _of(held["pages"], partition).get("rows", 0)
+        else:
+            line.pages_due = _of(held["told"], partition).get("pages", 0)
         line.hash_kafka, line.hash_outcomes = str(kafka.hash(dead)), outcomes.get("hash", "0")
         line.hash_facts = facts.get("hash", "0")
         self._check_promises(line, kafka, promised)

@@ -39,8 +39,8 @@ def _facts(kind: CaseKind) -> str:
 
 
 def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str, Any]:
-    """Outcomes, facts and pages of commands in the window, by partition of `source`, the topic of commands (of an older log: with that
-    log's name before it). Hashes leave out what was dead: its ids may be unreadable, so `dead` names its places."""
+    """Outcomes, facts, whom incidents told and pages of the window, by partition of `source`, the topic of commands (of an older log: with
+    that log's name before it). Hashes leave out what was dead: its ids may be unreadable, so `dead` names its places."""
     kind = _kind_of(source)
     due = ", sum(pages) AS pages" if kind is ALARM else ""
     inside, asked = _inside(window), {"realm": realm.value, "source": source}
@@ -56,6 +56,11 @@ def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str,
         f"toString(sum({HASH})) AS hash{due} FROM {_facts(kind)} WHERE {ASKED} AND {inside} GROUP BY partition ORDER BY partition",
         asked,
     )
+    told = handle.rows(
+        "SELECT src_partition AS partition, sum(length(splitByChar('+', tell))) AS pages FROM incident_events "
+        f"WHERE {FROM_COMMANDS} AND toUnixTimestamp64Milli(ack_by) > 0 AND {inside} GROUP BY partition",
+        asked,
+    )
     pages = handle.rows(
         f"SELECT src_partition AS partition, count() AS rows FROM notifications WHERE {FROM_COMMANDS} AND {inside} GROUP BY partition",
         asked,
@@ -67,7 +72,14 @@ def held(handle: Handle, realm: Realm, source: str, window: Window) -> dict[str,
     )
     letters = handle.rows("SELECT DISTINCT topic, partition, offset FROM dead_letters WHERE realm = {realm:String}", asked)
     places = [[row["partition"], row["offset"]] for row in dead]
-    return {"outcomes": outcomes, "facts": facts, "pages": pages, "dead": places, "letters": [[*row.values()] for row in letters]}
+    return {
+        "outcomes": outcomes,
+        "facts": facts,
+        "told": told,
+        "pages": pages,
+        "dead": places,
+        "letters": [[*row.values()] for row in letters],
+    }
 
 
 def detail(handle: Handle, realm: Realm, source: str, partition: int, window: tuple[int, int]) -> dict[str, list[list[Any]]]:

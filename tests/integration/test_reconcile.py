@@ -40,6 +40,7 @@ from tests.warehouse_process import WarehouseProcess, Writer
 pytestmark = pytest.mark.broker
 EACH = 40
 PRESSES = 5
+LATE_PAGES = 2  # of the case that runs late in each partition
 GATEWAY = 30  # of each partition came through the gateway and was answered; the rest came by Kafka
 UNANSWERED = 2  # of the gateway's: written, then the gateway died before its answer
 ENDS = {7: "refused", 8: "repeated", 9: "dead"}  # by number; all others are applied
@@ -70,13 +71,18 @@ def _fill(writer: Writer, acks: AckWriter) -> None:
 
 
 def _wake(writer: Writer, partition: int) -> None:
-    """The lane woke a case, which told of a deadline: nobody asked, so there is an event and no answer."""
+    """The lane woke a case, which ran late and told two: nobody asked, so there are an event and their pages, and no answer."""
     due = numbered.START_MS
     writer.put(
         INCIDENT_COMMANDS, "live", partition, [(b"k", codec(IncidentCommand).encode(wake_up("k", due, "live")), [(WAKE, b"%d" % due)])]
     )
-    told = msgspec.structs.replace(numbered.event(EACH + 1, partition), type="incident.clock_due", command_id="", cause="timer")
+    told = msgspec.structs.replace(numbered.event(EACH + 1, partition), type="incident.ran_late", command_id="", cause="timer")
+    told = msgspec.structs.replace(told, tell="desk+head", ack_by=due)
     writer.put(INCIDENT_EVENTS, "live", partition, [(b"k", numbered.encode(told), [numbered.header(told)])])
+    for position in range(16, 16 + LATE_PAGES):
+        place: dict[str, Any] = {"src_topic": "incident.commands", "src_offset": told.src_offset, "src_position": position}
+        page = numbered.page(EACH + 1, partition, kind="incident", notification_id=f"late-{partition}-{position}", **place)
+        writer.put(NOTIFICATIONS, "live", partition, [(b"k", numbered.encode(page), [numbered.header(page)])])
 
 
 def _fill_alarms(writer: Writer, acks: AckWriter, partition: int) -> None:
@@ -129,7 +135,7 @@ def test_an_exact_realm_is_called_exact_with_every_figure(warehouse: WarehousePr
         "acknowledged": (EACH - UNANSWERED + PRESSES) * n, "unacknowledged": UNANSWERED * n, "applied": (APPLIED + PRESSES - 1) * n,
         "repeated": n, "refused": n, "dead": 2 * n, "facts": (APPLIED + PRESSES - 1) * n,
     }  # fmt: skip
-    assert found["pages_due"] == found["pages"] == PRESSES * n
+    assert found["pages_due"] == found["pages"] == (PRESSES + LATE_PAGES) * n
     assert {name: found[name] for name in REFERENCE} == REFERENCE
     for topic in (INCIDENT_COMMANDS, ALARM_COMMANDS):
         assert [line["partition"] for line in of(found, topic)] == list(range(n))
@@ -157,6 +163,7 @@ def test_deleted_and_doubled_rows_and_a_changed_rollup_are_each_seen(warehouse: 
         for statement, _, _ in TAMPERINGS.values():
             handle.run(statement)
         handle.run("ALTER TABLE notifications DELETE WHERE src_partition = 2 AND src_offset = 3 SETTINGS mutations_sync = 2")
+        handle.run("ALTER TABLE notifications DELETE WHERE notification_id = 'late-1-16' SETTINGS mutations_sync = 2")
         handle.run("ALTER TABLE flow_by_hour DELETE WHERE county = '440305' SETTINGS mutations_sync = 2")
     tables.close()
     warehouse.start()
@@ -167,7 +174,8 @@ def test_deleted_and_doubled_rows_and_a_changed_rollup_are_each_seen(warehouse: 
         assert (partition, line["exact"], line[figure], bool(line["examples"])) == (partition, False, count, True)
     assert (found["missing"], found["duplicated"]) == (4, 3)
     assert [line["exact"] for line in of(found, ALARM_COMMANDS)] == [True, True, False, True], "a page is missing"
-    assert found["pages"] == found["pages_due"] - 1
+    assert of(found, INCIDENT_COMMANDS)[1]["pages"] == LATE_PAGES - 1
+    assert found["pages"] == found["pages_due"] - 2
     assert "flow_by_hour" in found["rollups"]
     assert found["rollup_mismatches"] > 0
 
