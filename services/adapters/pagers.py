@@ -39,7 +39,7 @@ class LogPager:
 
     async def send(self, to: Contact, channel: Channel, message: Message) -> str:
         log.warning(
-            "page", to=to.person, key=message.key, urgency=message.urgency, case=message.case_number, text=message.text, link=message.link
+            "page", to=to.person, page=message.key, urgency=message.urgency, case=message.case_number, text=message.text, link=message.link
         )
         return ""
 

@@ -18,6 +18,7 @@ LATENCIES = {
     "appended to decided": "liandong_event_age_seconds",
     "appended to queryable": "liandong_ingest_to_visible_seconds",
     "accepted to live frame": "liandong_live_frame_age_seconds",
+    "notified to told": "liandong_page_seconds",
 }
 
 
@@ -80,6 +81,9 @@ def summarise(state: dict[str, Any], first: Reading, second: Reading, seconds: f
         "dead_letters": _totals(second, "liandong_dead_letters_total", "reason"),
         "commit_failures": int(sum(by_labels(second, "liandong_commit_failures_total").values())),
         "open_timers": int(sum(by_labels(second, "liandong_open_timers").values())),
+        "pages": _totals(second, "liandong_pages_total", "status"),
+        "pages_waiting": int(sum(by_labels(second, "liandong_pages_waiting").values())),
+        "desks_without_duty": int(sum(by_labels(second, "liandong_roster_gaps").values())),
         "live_screens": int(sum(by_labels(second, "liandong_sse_clients").values())),
         "restarts": {name: row["restarts"] for name, row in processes.items() if row["restarts"]},
         "clock_skew_seconds": round(sum(by_labels(second, "liandong_clock_skew_seconds").values()), 3),
@@ -112,6 +116,7 @@ def words(report: dict[str, Any]) -> Iterator[str]:
         yield f"From {what}: half within {_milliseconds(figures['p50'])}, 99 % within {_milliseconds(figures['p99'])}."
     yield f"Outcomes: {_listed(report['outcomes'])}. Refusals: {_listed(report['refusals'])}."
     yield f"Rejected at the gateway: {_listed(report['rejected'])}."
+    yield f"Pages: {_listed(report['pages'])}; {report['pages_waiting']} wait. Desks with nobody on duty: {report['desks_without_duty']}."
     yield f"Dead letters: {_listed(report['dead_letters'])}."
     yield f"Restarts: {_listed(report['restarts'])}. Failed commits: {report['commit_failures']}."
     yield f"Live screens: {report['live_screens']}. Open timers: {report['open_timers']}."

@@ -147,7 +147,8 @@ def page_of_nothing(page_id: str, source: Source, notified_at: int, realm: str, 
     return Page(
         page_id=page_id, notification_id="", case_id=key.decode("utf-8", "replace")[:KEY_CHARACTERS], kind="", realm=realm, cause="",
         target_kind="", target="", target_level="", step=0, urgency=0, division="", county="", case_number="", title="", case_seq=0,
-        round=0, clock="", status=NO_ONE, reason=UNREADABLE, persons=(), channels=(), results=(), told=0, notified_at=notified_at, at=at,
+        round=0, clock="", status=NO_ONE if realm == Realm.LIVE else SUPPRESSED, reason=UNREADABLE, persons=(), channels=(), results=(),
+        told=0, notified_at=notified_at, at=at,
         src_topic=source.topic, src_partition=source.partition, src_offset=source.offset, src_position=0,
     )  # fmt: skip
 

@@ -99,6 +99,8 @@ class Line:
                 if acked and acked.partition == self._partition:
                     self.standing.results = acked.offset + 1
                 self._failpoints.hit(WRITTEN)
+            for result, *_ in results:
+                metrics.PAGES.labels(result.page.kind, result.page.status, result.page.reason).inc()
             for job in jobs:
                 if job.mark:
                     self.standing.seen(*job.mark)

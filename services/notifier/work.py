@@ -72,6 +72,8 @@ class Work:
         ways = await asyncio.gather(*(self._tell(sending, message, plan.at) for sending in plan.sendings))
         tried = [one for each, _ in ways for one in each]
         page = page_of(asked, page_id, source, notified_at, plan, tried, max((told for _, told in ways), default=0))
+        if not plan.spared:
+            metrics.PAGE_SECONDS.labels(asked.kind).observe((self._clock() - notified_at) / 1000)
         return Result(nobody_notified(asked, page), page)
 
     async def _tell(self, sending: Sending, message: Message, at: int) -> tuple[list[Tried], int]:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from schemas.avro.duty_event.event import DutyEvent
 from schemas.avro.page.event import Page
@@ -255,6 +256,51 @@ def test_what_waits_is_told_by_a_bundle_once_the_channels_work(story: list[tuple
         world.now += 20 * MINUTE
         asyncio.run(world.bundles())
     assert world.throttle.counts() == (0, 0)
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.mark.parametrize(("realm", "status"), [("live", "no_one_notified"), ("sandbox", "suppressed")])
+def test_a_notification_that_nobody_can_read_has_a_result_too(realm: str, status: str) -> None:
+    async def story() -> list[Page]:
+        producer = FakeProducer(1)
+        work = Work(FakeDirectory(PEOPLE), {}, Throttle(SMALL), SMALL, "", lambda: START)
+        topic = "notifications" if realm == "live" else f"{realm}.notifications"
+        line = Line((topic, 0), Standing(), -1, work, Writer(producer), NOTIFICATIONS, Failpoints())
+        line.take(Told(topic, 0, 0, START, b"c-1", b"no notification"))
+        serving = asyncio.create_task(line.serve())
+        await asyncio.wait_for(line.empty.wait(), 10)
+        serving.cancel()
+        return [PAGES.decode(one.value) for one in producer.records(topic.replace("notifications", "pages"))]
+
+    (page,) = asyncio.run(story())
+    assert (page.status, page.reason, page.case_id, page.realm) == (status, "unreadable", "c-1", realm)
+
+
+def test_what_alerts_and_status_ask_for_is_counted() -> None:
+    async def story() -> None:
+        world = World()
+        world.tell(0, "one-desk", 3)
+        world.tell(1, "empty-desk", 3)
+        world.pager.broken.add("b@webhook")
+        world.tell(2, "two-desk", 1)
+        world.now += 2_000
+        await world.live()
+
+    nobody = {"kind": "incident", "status": "no_one_notified", "reason": "nobody_on_duty"}
+    asked = [
+        ("liandong_pages_total", nobody),
+        ("liandong_pages_total", {"kind": "incident", "status": "sent", "reason": ""}),
+        ("liandong_page_messages_total", {"channel": "webhook", "result": "failed"}),
+        ("liandong_page_seconds_count", {"kind": "incident"}),
+        ("liandong_page_seconds_sum", {"kind": "incident"}),
+    ]
+    before = [sample(name, **labels) for name, labels in asked]
+    asyncio.run(story())
+    after = [sample(name, **labels) for name, labels in asked]
+    assert [now - then for now, then in zip(after, before, strict=True)] == pytest.approx([1, 2, 1, 3, 6.0])
 
 
 def test_twelve_at_once_are_one_message_and_a_bundle_of_eleven() -> None:

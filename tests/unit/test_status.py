@@ -72,3 +72,18 @@ def test_words_say_that_all_is_well() -> None:
     said = list(words(summarise(state(gateway="ready"), {}, {}, 1.0, [])))
     assert said[0] == "All 1 processes run."
     assert "Nobody is behind." in said
+
+
+def test_it_says_how_many_pages_reached_somebody_and_which_wait() -> None:
+    notifier = """# TYPE liandong_pages_total counter
+liandong_pages_total{kind="incident",status="sent",reason=""} 5
+liandong_pages_total{kind="alarm",status="sent",reason=""} 2
+liandong_pages_total{kind="incident",status="no_one_notified",reason="nobody_on_duty"} 1
+# TYPE liandong_pages_waiting gauge
+liandong_pages_waiting 4
+# TYPE liandong_roster_gaps gauge
+liandong_roster_gaps 3
+"""
+    report = summarise(state(notifier="ready"), parse([notifier]), parse([notifier]), 1.0, [])
+    assert report["pages"] == {"sent": 7, "no_one_notified": 1}
+    assert "Pages: no_one_notified 1, sent 7; 4 wait. Desks with nobody on duty: 3." in list(words(report))
