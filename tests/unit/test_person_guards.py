@@ -142,6 +142,18 @@ async def test_only_the_organisation_that_supervises_lifts_it_by_whichever_of_it
     assert await desk.do(CITY_B, "lift_supervision") == "applied"
 
 
+async def test_who_drafted_a_report_does_not_sign_it(desk: Desk) -> None:
+    await desk.handled_by(A)
+    assert await desk.do("machine", "draft_report", stage="first") == "person_missing"
+    assert await desk.do(A, "draft_report", stage="first") == "applied"
+    assert await desk.do("machine", "sign_report", stage="first") == "person_missing"
+    assert await desk.do(A, "sign_report", stage="first") == "same_person"
+    assert await desk.do("A at the city", "sign_report", stage="first") == "same_person"
+    assert await desk.do(B, "sign_report", stage="first") == "applied"
+    assert desk.state is not None
+    assert [(one.drafter, one.signer) for one in desk.state.filed] == [(A, B)]
+
+
 async def test_a_post_that_has_ended_commands_nothing_more(desk: Desk) -> None:
     await desk.handled_by(A)
     await desk.stage.people.fill(
