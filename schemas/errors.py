@@ -80,6 +80,8 @@ class Refusal(StrEnum):
     NOT_CONTESTED = "not_contested"
     LEVEL_TOO_HIGH = "level_too_high"
     SAME_ORG = "same_org"
+    EVIDENCE_MISSING = "evidence_missing"
+    WINDOW_OVER = "window_over"
     STAGE_UNKNOWN = "stage_unknown"
     STAGE_OUT_OF_ORDER = "stage_out_of_order"
     NOT_DRAFTED = "not_drafted"

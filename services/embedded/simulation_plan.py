@@ -125,7 +125,7 @@ def _steps(chance: random.Random, group: Any, body: dict[str, Any], grade: int, 
         yield Step(after("scene"), "self_handle", "desk", {"evidence": True})
     else:
         if chance.random() < chances["decline"]:
-            yield Step(after("accept"), "decline", "desk", {"reason": "not_in_scope"})
+            yield Step(after("accept"), "decline", "desk", {"reason": "not_in_scope", "org": "12345"})
             return
         yield Step(after("accept"), "accept", "desk", {})
         yield Step(after("triage"), "triage", "desk", {"grade": grade, "type": kind})
@@ -136,14 +136,14 @@ def _steps(chance: random.Random, group: Any, body: dict[str, Any], grade: int, 
             org = divisions.division(county).name + "综合指挥中心"
         yield Step(after("assign"), "assign", "desk", {"org": org})
         yield Step(arrival * SIGN_SHARE, "sign", "desk", {})
-        yield Step(arrival * (1 - SIGN_SHARE) + work, "report", "desk", {})
+        yield Step(arrival * (1 - SIGN_SHARE) + work, "report", "desk", {"evidence": True})
     if chance.random() < chances["verify_fail"]:
         yield Step(after("verify"), "verify_fail", "verifier", {"reason": "not_settled"})
-        yield Step(work, "report", "desk", {})
+        yield Step(work, "report", "desk", {"evidence": True})
     yield Step(after("verify"), "verify_ok", "verifier", {})
     if chance.random() < figures()["reopened"]["share"]:
         yield Step(after("evaluate"), "reopen", "verifier", {"reason": "came_back"})
-        yield Step(work, "report", "desk", {})
+        yield Step(work, "report", "desk", {"evidence": True})
         yield Step(after("verify"), "verify_ok", "verifier", {})
     if chance.random() < chances["evaluate"]:
         yield Step(after("evaluate"), "evaluate", "verifier", {})
@@ -166,7 +166,7 @@ def rest_of(seed: str, case_id: str, state: str, division: str) -> tuple[Step, .
     delays = figures()["own"]["delays_s"]
     waits = {"accept": "accept", "triage": "triage", "assign": "assign", "sign": "assign", "report": "scene", "verify_ok": "verify"}
     org = divisions.division(divisions.county_of(division)).name + "综合指挥中心"
-    bodies: dict[str, dict[str, Any]] = {"triage": {"grade": 4}, "assign": {"org": org}}
+    bodies: dict[str, dict[str, Any]] = {"triage": {"grade": 4}, "assign": {"org": org}, "report": {"evidence": True}}
     return tuple(
         Step(_draw(chance, delays[waits[command]]), command, "verifier" if command == "verify_ok" else "desk", bodies.get(command, {}))
         for command in REST.get(state, ())

@@ -21,10 +21,11 @@ PARTICULAR = (
     "occurred_at", "policy_version", "stage",
 )  # fmt: skip
 REQUIRED: dict[str, tuple[str, ...]] = {
-    "return": ("reason",), "assign_down": ("org",), "convene": ("orgs",), "task_waive": ("reason",), "suspend": ("reason",),
-    "shelve": ("reason", "until"), "supervise": ("rung",), "respond": ("response_level",), "extend": ("reason", "purpose"),
-    "merge_into": ("target",), "void": ("reason",), "contest": ("reason", "purpose"), "uphold_breach": ("reason", "purpose"),
-    "withdraw_breach": ("reason", "purpose"), "repin": ("reason",), "draft_report": ("stage",), "sign_report": ("stage",),
+    "decline": ("reason", "org"), "return": ("reason",), "assign_down": ("org",), "convene": ("orgs",), "task_waive": ("reason",),
+    "suspend": ("reason",), "shelve": ("reason", "until"), "supervise": ("rung",), "respond": ("response_level",),
+    "extend": ("reason", "purpose"), "merge_into": ("target",), "void": ("reason",), "contest": ("reason", "purpose"),
+    "uphold_breach": ("reason", "purpose"), "withdraw_breach": ("reason", "purpose"), "repin": ("reason",), "draft_report": ("stage",),
+    "sign_report": ("stage",),
 }  # fmt: skip
 TAKES: dict[str, tuple[str, ...]] = {
     "offer_up": ("level",), "assign": ("level",), "assign_down": ("level",), "convene": ("orgs",), "suspend": ("until",),

@@ -64,7 +64,8 @@ def test_a_case_goes_through_its_life_by_commands_of_its_desk(platform: Platform
     desk = platform.headers("desk")
     verifier = key_of(platform, "verifier", "--kind", "desk", "--division", COUNTY, "--person", "another", "--role", "verifier")
     assert command(platform, case_id, "sign", desk)["reason"] == "illegal_transition"
-    steps: dict[str, dict[str, Any]] = {"accept": {}, "triage": {"grade": 3}, "assign": {"org": "water"}, "sign": {}, "report": {}}
+    steps: dict[str, dict[str, Any]] = {"accept": {}, "triage": {"grade": 3}, "assign": {"org": "water"}, "sign": {}}
+    steps["report"] = {"evidence": True}
     for name, body in steps.items():
         assert command(platform, case_id, name, desk, **body)["status"] == "applied", name
     assert command(platform, case_id, "verify_ok", desk)["reason"] == "same_person"

@@ -40,6 +40,7 @@ BODIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what is posted, 
     "repin": ({"reason": "new_rules", "policy_version": "2026.1"}, {"reason": "new_rules", "policy_version": "2026.1"}),
     "draft_report": ({"stage": "first", "level": "city", "paper": "报1"}, {"stage": "first", "level": "city", "paper": "报1"}),
     "sign_report": ({"stage": "final"}, {"stage": "final", "level": ""}),
+    "decline": ({"reason": "not_ours", "org": "12345"}, {"reason": "not_ours", "org": "12345"}),
     "merge_into": ({"target": OTHER.upper()}, {"target": OTHER}),
     "amend": (
         {"division": "440305001", "place": {"lon": 113.9, "lat": 22.5}},

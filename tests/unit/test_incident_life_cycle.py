@@ -152,6 +152,8 @@ def test_no_open_state_is_without_a_way_out() -> None:
     ("name", "state", "changes", "refusal"),
     [
         ("decline", "captured", {"reason": ""}, Refusal.REASON_MISSING),
+        ("decline", "captured", {"org": ""}, Refusal.ORG_MISSING),
+        ("report", "handling", {"evidence": False}, Refusal.EVIDENCE_MISSING),
         ("withdraw", "handling", {"reason": ""}, Refusal.REASON_MISSING),
         ("object", "assigned", {"reason": ""}, Refusal.REASON_MISSING),
         ("reopen", "closed", {"reason": ""}, Refusal.REASON_MISSING),

@@ -125,3 +125,18 @@ def test_a_report_signed_late_is_late_and_one_on_a_closed_case_touches_no_clock(
     before = desk.case.clocks
     assert filed(desk, "first", "23 09:30") == "applied"
     assert desk.case.clocks == before
+
+
+def test_a_closed_case_is_opened_again_within_thirty_days_and_no_later() -> None:
+    for when, why in (("12-23 09:20", "applied"), ("12-23 09:21", "window_over")):
+        desk = Desk("M01001", "23 09:00")
+        desk.do("self_handle", "23 09:10", actor_person="grid worker", evidence=True)
+        desk.do("verify_ok", "23 09:20", actor_person="another")
+        desk.do("evaluate", "30 09:00")
+        assert desk.do("reopen", when, person="p1") == why
+
+
+def test_who_is_declined_is_told_where_to_turn() -> None:
+    desk = Desk("S01", "23 09:00")
+    assert desk.do("decline", "23 09:10", org="440305-housing") == "applied"
+    assert (desk.events[-1].target, desk.case.holder) == ("440305-housing", "440305-desk")

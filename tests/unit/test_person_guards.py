@@ -94,7 +94,7 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 async def test_who_handled_a_case_does_not_verify_it_but_a_colleague_of_the_same_desk_does(desk: Desk) -> None:
     await desk.handled_by(A)
-    assert await desk.do(A, "report") == "applied"
+    assert await desk.do(A, "report", evidence=True) == "applied"
     assert await desk.do(A, "verify_ok") == "same_person"
     assert await desk.do(A, "verify_fail", reason="not_done") == "same_person"
     assert await desk.do(B, "verify_ok") == "applied"
@@ -107,7 +107,7 @@ async def test_another_post_of_the_same_person_is_no_other_person(desk: Desk) ->
     assert await desk.do("A at the city", "extend", reason="parts", purpose="handle") == "same_person"
     assert await desk.do("A at the city", "shelve", reason="no_budget", until="2026-12-20T09:00:00+08:00") == "same_person"
     assert await desk.do(CITY, "extend", reason="parts", purpose="handle") == "applied"
-    assert await desk.do(A, "report") == "applied"
+    assert await desk.do(A, "report", evidence=True) == "applied"
     assert await desk.do("A at the city", "verify_ok") == "same_person"
     assert await desk.do(CITY, "verify_ok") == "applied"
 
@@ -116,7 +116,7 @@ async def test_a_key_without_a_person_is_refused_where_a_person_is_needed_and_hi
     await desk.handled_by(A)
     assert await desk.do("bare", "shelve", reason="no_budget", until="2026-12-20T09:00:00+08:00") == "person_missing"
     assert await desk.do("bare", "extend", reason="parts", purpose="handle") == "person_missing"
-    assert await desk.do("machine", "report") == "applied", "a system may tell that it is done"
+    assert await desk.do("machine", "report", evidence=True) == "applied", "a system may tell that it is done"
     assert await desk.do("machine", "verify_ok") == "person_missing"
     assert await desk.do("bare", "verify_ok") == "person_missing"
     assert await desk.do(A, "verify_ok") == "same_person", "who signed it stays its handler"
@@ -162,7 +162,7 @@ async def test_a_post_that_has_ended_commands_nothing_more(desk: Desk) -> None:
     path = f"/v1/cases/{desk.case_id}/commands/report"
     answer = await desk.stage.http.post(path, json={}, headers={"Authorization": desk.holders[A]})
     assert answer.status_code == 401
-    assert await desk.do(B, "report") == "applied"
+    assert await desk.do(B, "report", evidence=True) == "applied"
 
 
 async def test_two_officers_who_ask_the_same_are_two_commands_and_each_hears_of_the_own(desk: Desk) -> None:

@@ -118,6 +118,8 @@ def _more(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
     elif command.name in FILINGS and before:
         file = filing.touched(before, after)
         return {"stage": file.stage, "paper": file.paper, "target": desk_of(after.division, file.level)} | _stopped(before, after)
+    elif command.name == "decline":
+        more["target"] = command.org  # where to turn instead
     elif command.target:
         more["target"] = command.target
     elif command.name == "extend" and before:

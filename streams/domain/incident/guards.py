@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from schemas.avro.incident_command.event import IncidentCommand
+from schemas.case_rules import needs_evidence, reopen_window_ms
 from schemas.divisions import divisions, is_within
 from schemas.errors import Refusal
 from schemas.event_types import event_types
@@ -32,6 +33,16 @@ def orgs(_state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal |
 def evidence(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
     """On-the-spot settlement: only types of the list, only with evidence (滨州网格条例 art. 11 as the known form)."""
     return None if command.evidence and event_types()[state.incident_type].self_handle else Refusal.NOT_SELF_HANDLED
+
+
+def shown(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
+    return None if command.evidence or not needs_evidence(state.incident_type) else Refusal.EVIDENCE_MISSING
+
+
+def window(state: IncidentCase, _command: IncidentCommand, now: int) -> Refusal | None:
+    """Counted from the end of the last segment of the ledger, which is the closing."""
+    closed_at = state.segments[-1].until if state.segments else 0
+    return Refusal.WINDOW_OVER if closed_at and now > closed_at + reopen_window_ms(state.incident_type) else None
 
 
 def objection(state: IncidentCase, _command: IncidentCommand, _now: int) -> Refusal | None:
@@ -228,6 +239,6 @@ GUARDS: dict[Guard, Check] = {
     Guard.TASKS_DONE: tasks_done, Guard.GROUND: ground, Guard.APPROVER: other_person, Guard.SUSPENDED: suspended, Guard.SHELVED: shelved,
     Guard.SUPERIOR: superior, Guard.REVIEW: review, Guard.RUNG: rung, Guard.OWES_REPLY: owes_reply, Guard.ISSUER: issuer,
     Guard.RESPONSE: response, Guard.EXTENSIBLE: extensible, Guard.AFFECTED: affected, Guard.TARGET: target, Guard.ABSORBED: absorbed,
-    Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler, Guard.REPIN: repin,
-    Guard.DRAFT: draft, Guard.SIGNER: signer, Guard.AWAITED: awaited, Guard.UNREACHED: unreached,
+    Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler, Guard.REPIN: repin, Guard.SHOWN: shown,
+    Guard.WINDOW: window, Guard.DRAFT: draft, Guard.SIGNER: signer, Guard.AWAITED: awaited, Guard.UNREACHED: unreached,
 }  # fmt: skip

@@ -47,6 +47,8 @@ class Guard(StrEnum):
     ORG = "org"  # an organisation is named
     ORGS = "orgs"  # organisations are named
     EVIDENCE = "evidence"  # the type may be settled on the spot, with evidence
+    SHOWN = "shown"  # evidence, where the type asks for it
+    WINDOW = "window"  # not longer after the closing than the type allows
     OBJECTION = "objection"  # at most two objections
     COMMON_SUPERIOR = "common_superior"  # after the second objection only a level above the case's may assign
     OTHER_PERSON = "other_person"  # the verifier is not the handler
@@ -106,7 +108,7 @@ SUPERVISED = OPEN | {S.CLOSED, S.EVALUATED}  # what was ordered is answered and 
 TABLE: tuple[Row, ...] = (
     _row("self_handle", S.CAPTURED, S.REPORTED, "self_handled", G.EVIDENCE),
     _row("accept", S.CAPTURED, S.ACCEPTED, "accepted"),
-    _row("decline", S.CAPTURED, S.DECLINED, "declined", G.REASON),
+    _row("decline", S.CAPTURED, S.DECLINED, "declined", G.REASON, G.ORG),
     _row("triage", frozenset({S.ACCEPTED, S.TRIAGED}), S.TRIAGED, "triaged"),
     _row("triage", WORKED, None, "triaged"),  # a grade may rise or fall at any time
     _row("assign", S.TRIAGED, S.ASSIGNED, "assigned", G.ORG, G.COMMON_SUPERIOR),
@@ -136,12 +138,12 @@ TABLE: tuple[Row, ...] = (
     _row("repin", OPEN, None, "repinned", G.REASON, G.REPIN),
     _row("draft_report", REPORTED_UP, None, "report_drafted", G.DRAFT),
     _row("sign_report", REPORTED_UP, None, "report_signed", G.SIGNER),
-    _row("report", S.HANDLING, S.REPORTED, "reported", G.ACTIVE, G.TASKS_DONE),
+    _row("report", S.HANDLING, S.REPORTED, "reported", G.ACTIVE, G.TASKS_DONE, G.SHOWN),
     _row("check", S.REPORTED, S.VERIFYING, "checking"),
     _row("verify_ok", frozenset({S.REPORTED, S.VERIFYING}), S.CLOSED, "closed", G.OTHER_PERSON),
     _row("verify_fail", frozenset({S.REPORTED, S.VERIFYING}), S.HANDLING, "failed_check", G.REASON, G.OTHER_PERSON),
     _row("evaluate", S.CLOSED, S.EVALUATED, "evaluated"),
-    _row("reopen", frozenset({S.CLOSED, S.EVALUATED}), S.HANDLING, "reopened", G.REASON, G.AFFECTED),
+    _row("reopen", frozenset({S.CLOSED, S.EVALUATED}), S.HANDLING, "reopened", G.REASON, G.AFFECTED, G.WINDOW),
     _row("archive", frozenset({S.CLOSED, S.EVALUATED}), S.ARCHIVED, "archived"),
     _row("merge_into", OPEN, S.MERGED, "merged", G.TARGET),
     _row("split", S.MERGED, None, "split"),  # back to the state it was merged from
