@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 
 import httpx
@@ -75,6 +77,8 @@ async def serve(process: Process) -> None:
         people.start()
         await producer.connect()
         filler.start()
+        with contextlib.suppress(TimeoutError):  # without Kafka it serves all the same, and takes no incident yet
+            await asyncio.wait_for(follower.ready.wait(), READ_SECONDS if producer.available else 0)
         await serve_http(process, build_app(parts), settings.gateway_port, timeout_keep_alive=KEEP_ALIVE_SECONDS)
     finally:
         await follower.close()

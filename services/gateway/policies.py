@@ -101,7 +101,7 @@ def midnight(day: date) -> int:
 
 def _check_moment(moment: int, now: int) -> None:
     if moment < now:
-        raise InvalidPayload(Reason.TIME_TOO_OLD, "in the past: cases have entered since; leave it out for now", "/from")
+        raise InvalidPayload(Reason.TIME_TOO_OLD, "in the past: cases have entered since", "/from")
     if moment > now + MOST_AHEAD_MS:
         raise InvalidPayload(Reason.TIME_IN_FUTURE, "more than 400 days ahead", "/from")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from schemas.avro.activation.event import Activation
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_report.event import IncidentReport
 from schemas.codec import codec
+from schemas.policy import store
 from schemas.policy.schedule import key_of
 from schemas.realms import Realm
 from services.embedded.broker import Broker
@@ -77,6 +79,12 @@ async def commands(bootstrap: str, topic: str) -> dict[str, IncidentCommand]:
         await consumer.stop()
 
 
+def health(note: Path) -> dict[str, Any]:
+    """What a process says of itself."""
+    found: dict[str, Any] = httpx.get(f"http://127.0.0.1:{json.loads(note.read_text())['metrics_port']}/health").json()
+    return found
+
+
 def asking(served: Gateway, key: str = "admin") -> httpx.Client:
     return httpx.Client(base_url=served.url, headers={"Authorization": f"Bearer {served.keys[key]}"}, timeout=30)
 
@@ -125,6 +133,7 @@ def test_two_gateways_a_kill_and_a_relay_agree_on_what_the_topic_says(own_broker
             until(lambda: all(seen(one, "sandbox")["version"] == LATER for one in (first, second)), "both have read it")
             assert {stamped(first, bootstrap, "E-1"), stamped(second, bootstrap, "E-2")} == {LATER}
             assert relayed(bootstrap, 1) == LATER
+            assert health(tmp_path / "relay" / "run" / "relay.json")["policies"] == list(store.versions())
         os.kill(second.pid, signal.SIGKILL)
     with gateway(bootstrap, tmp_path / "b") as again, relay(bootstrap, tmp_path / "relay"):
         until(lambda: len(seen(again).get("planned", ())) == 10, "what stood there is known")
