@@ -55,9 +55,8 @@ def list_documents(*, where: Where = "", as_json: AsJson = False) -> None:
         )
         return
     typer.echo(f"{found.version}  {found.title_zh}")
-    typer.echo(
-        f"in force from {found.in_force_from}; released: {', '.join(store.versions())}; new cases get {latest()} where nothing was activated\n"
-    )
+    typer.echo(f"in force from {found.in_force_from}; released: {', '.join(store.versions())}")
+    typer.echo(f"new cases get {latest()} where nothing was activated; see liandong policy active\n")
     table = table_of("document", "version", "kind", "rules", "certainty", "in force from", "title and source")
     for name, document in found.documents.items():
         certainty = f"{document.certainty} {CERTAINTY[document.certainty]}"

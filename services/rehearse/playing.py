@@ -14,14 +14,14 @@ from msgspec.structs import replace
 
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
+from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
-from schemas.policy.terms import Whom
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.core import Decision, Source
 from streams.domain.incident.decide import decide
-from streams.domain.incident.levels import desk_of
-from streams.domain.incident.settling import LADDER, wake_up
+from streams.domain.incident.settling import wake_up
 from streams.domain.incident.table import CAPTURE, OBSERVE, WAKE
+from streams.domain.notifications import HEAD
 
 REPIN = "repin"
 SETTLED = Source("rehearsal", 0, 0)  # of what falls due between two commands
@@ -106,29 +106,24 @@ class Play:
         for emit in decision.emits:
             if isinstance(emit.record, IncidentEvent):
                 self._hear(emit.record)
+            elif isinstance(emit.record, Notification):
+                self._page(emit.record)
 
     def _hear(self, event: IncidentEvent) -> None:
-        at = event.occurred_at
         if event.type == "incident.clock_due":
             self.breaches.append(
                 Breach(event.case_id, event.clock, event.clock_holder, event.clock_due_at, _level(event), event.incident_type)
             )
-        elif event.rule == LADDER:
-            if event.type == "incident.supervised":
-                self.papers.append(Paper(event.actor_level, at))
-            self.pages += [Page(*_target(whom, event), at) for whom in event.tell.split("+") if whom]
+        elif event.type == "incident.supervised" and event.cause == "rule":
+            self.papers.append(Paper(event.actor_level, event.occurred_at))
+
+    def _page(self, told: Notification) -> None:
+        self.pages.append(Page(f"head of {told.target}" if told.target_kind == HEAD else told.target, told.target_level, told.occurred_at))
 
 
 def _level(event: IncidentEvent) -> str:
     """Of the holder whose clock it is."""
     return next((one.level for one in event.clocks if (one.purpose, one.holder) == (event.clock, event.clock_holder)), event.holder_level)
-
-
-def _target(whom: str, event: IncidentEvent) -> tuple[str, str]:
-    """Whom a step of a ladder tells, and of which level."""
-    if whom == Whom.SUPERIOR_DESK:
-        return desk_of(event.division, event.tell_level), event.tell_level
-    return event.clock_holder if whom == Whom.DESK else f"head of {event.clock_holder}", _level(event)
 
 
 def is_played(command: IncidentCommand) -> bool:

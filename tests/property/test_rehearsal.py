@@ -52,14 +52,16 @@ def places(found: list[Breach]) -> list[tuple[str, str, str, int]]:
 
 @settings(max_examples=60, deadline=None)
 @given(logs(), st.lists(st.integers(0, 400 * DAY), max_size=10))
-def test_rehearsing_the_version_in_force_says_exactly_the_recorded_breaches(log: list[Step], times: list[int]) -> None:
+def test_rehearsing_the_version_in_force_says_exactly_the_recorded_breaches_and_pages(log: list[Step], times: list[int]) -> None:
     history = wakes(log, times)
     end = history[-1][1]
     life = lived([*history, (wake_up(CASE, 0, "live"), end)])
     rehearsal = rehearsed(recorded(history), latest(), end)
     assert places(rehearsal.before.breaches) == breaches(life.events)
     assert places(rehearsal.after.breaches) == breaches(life.events)
+    pages = sum(len(event.tell.split("+")) for event in life.events if event.tell)
     for play in (rehearsal.before, rehearsal.after):
+        assert len(play.pages) == pages
         assert passing(play.cases[CASE]) == passing(life.state)
     assert not rehearsal.impossible
     assert not rehearsal.undecided
