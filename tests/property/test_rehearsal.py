@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 
 from schemas import ids
 from schemas.avro.incident_event.event import IncidentEvent
+from schemas.avro.notification.event import Notification
 from schemas.policies import latest
 from schemas.state.incident_case.event import IncidentCase
 from services.rehearse.comparing import Window, compared
 from services.rehearse.playing import Breach, Recorded, Rehearsal
+from streams.domain.core import Source
+from streams.domain.incident.decide import decide
 from streams.domain.incident.settling import wake_up
 from tests.property.test_case_laws import DAY, Step, lived, logs, wakes
 from tests.unit.test_incident_life_cycle import CASE
@@ -27,6 +30,16 @@ def recorded(log: list[Step], case: str = CASE) -> list[Recorded]:
         Recorded(at, "incident.commands", 0, offset, msgspec.structs.replace(command, case_id=case))
         for offset, (command, at) in enumerate(log)
     ]
+
+
+def notified(log: list[Step]) -> list[Notification]:
+    """What the lane wrote for the notifier."""
+    state, found = None, []
+    for offset, (command, at) in enumerate(log):
+        decision = decide(state, command, Source("incident.commands", 0, offset), at)
+        found += [emit.record for emit in decision.emits if isinstance(emit.record, Notification)]
+        state = decision.state
+    return found
 
 
 def passing(state: IncidentCase) -> IncidentCase:
@@ -59,9 +72,8 @@ def test_rehearsing_the_version_in_force_says_exactly_the_recorded_breaches_and_
     rehearsal = rehearsed(recorded(history), latest(), end)
     assert places(rehearsal.before.breaches) == breaches(life.events)
     assert places(rehearsal.after.breaches) == breaches(life.events)
-    pages = sum(len(event.tell.split("+")) for event in life.events if event.tell)
     for play in (rehearsal.before, rehearsal.after):
-        assert len(play.pages) == pages
+        assert [page.at for page in play.pages] == [record.occurred_at for record in notified([*history, (wake_up(CASE, 0, "live"), end)])]
         assert passing(play.cases[CASE]) == passing(life.state)
     assert not rehearsal.impossible
     assert not rehearsal.undecided
