@@ -18,12 +18,11 @@ from schemas.avro.duty_event.event import DutyEvent
 from schemas.avro.notification.event import Notification
 from schemas.codec import codec
 from schemas.realms import Realm
-from schemas.topics import NOTIFICATIONS
 from services.notifier import metrics
 from services.notifier.gaps import AHEAD_MS, Gaps
 from services.notifier.line import Line
 from services.notifier.restore import restore
-from services.notifier.standing import Standing
+from services.notifier.standing import STREAM, Standing
 from services.notifier.work import Work
 from services.notifier.writing import Writer
 from services.ports import Directory
@@ -31,10 +30,8 @@ from services.sink.kafka import Topics
 from services.sink.owner import end
 from services.sink.plan import Place
 from services.sink.seat import Seat, SeatLost
-from services.sink.streams import Stream
 from streams.engine.failpoints import Failpoints
 
-STREAM = Stream("notifier", NOTIFICATIONS, "notification", facts="", prefix="liandong")
 MOST_UNDER_WAY = 2_000  # read and not yet answered: bounds memory, and what a restart does again
 POLL_MS = 200
 COMMIT_SECONDS = 0.5

@@ -18,7 +18,8 @@ from services.adapters.pagers import gateways, pagers, webhook_secret
 from services.clock import now_ms
 from services.keys import KeyStore
 from services.notifier.heartbeat import keep_beating, timers_by
-from services.notifier.loop import STREAM, Loop
+from services.notifier.loop import Loop
+from services.notifier.standing import STREAM
 from services.notifier.throttle import Throttle
 from services.notifier.work import Work
 from services.notifier.writing import Writer

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from schemas.topics import NOTIFICATIONS
 from services.sink import marks
 from services.sink.marks import Marks, Place
+from services.sink.streams import Stream
 
 METADATA = 4_095  # characters that Kafka keeps
+STREAM = Stream("notifier", NOTIFICATIONS, "notification", facts="", prefix="liandong")
+"""What is read, and the group that commits it."""
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from services.sink import repair
 from services.sink.streams import STREAMS, Stream
 from services.warehouse.backend import Handle, open_warehouse, scalar
 
-SECRET_FILES = ("keys.json", "secrets.json", "keys.bin", "people.bin", "passwords.json")
+SECRET_FILES = ("keys.json", "secrets.json", "keys.bin", "people.bin", "passwords.json", "webhook.secret")
 
 
 def carry_files(old: Settings, new: Path, log: str) -> list[str]:

@@ -181,7 +181,7 @@ class _Move:
     ) -> None:
         order = self._order
         for group in readers:
-            if group.lane:
+            if not group.stream:
                 await _commit(self._new, group, accounts)
         account["carried_files"] = carrying.carry_files(order.old, order.new, log)
         account["carried_rows"] = await asyncio.to_thread(
@@ -199,7 +199,7 @@ class _Move:
 
 
 async def _commit(bootstrap: str, group: Group, accounts: Mapping[str, Account]) -> None:
-    """The lane's inputs are answered: it begins at the copied ends."""
+    """What a lane or the notifier reads is answered: it begins at the copied ends."""
     ends = {TopicPartition(h.name, p): end for h in group.topics for p, end in accounts[h.name].ends.items()}
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group.name, enable_auto_commit=False)
     await consumer.start()

@@ -17,6 +17,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from schemas import registry
 from schemas.realms import REALMS, Realm
 from services.embedded.state import read_state, still_ours
+from services.notifier.standing import STREAM as NOTIFIER
 from services.repartition.logs import Cluster, Reader, Span
 from services.repartition.topics import Held, admin_of
 from services.settings import Settings
@@ -31,7 +32,7 @@ PLACE_SECONDS = 15.0  # above a worker's session
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A reader whose work must be done."""
+    """A reader whose work must be done: a lane, a stream of the sink, or the notifier."""
 
     name: str
     topics: tuple[Held, ...]
@@ -53,6 +54,9 @@ def groups(held: Sequence[Held]) -> list[Group]:
             mine = tuple(h for h in inputs if not lane.per_realm or h.realm is realm)
             if mine:
                 found.append(Group(group_of(lane, realm), mine, lane=lane))
+    told = tuple(h for h in held if h.topic is NOTIFIER.topic)
+    if told:
+        found.append(Group(NOTIFIER.group, told))
     for stream in STREAMS:
         mine = tuple(h for h in held if h.topic in stream.topics)
         if mine:
