@@ -17,6 +17,7 @@ from services.sink.plan import Planner
 from services.sink.streams import EVENTS
 from services.warehouse import sums
 from services.warehouse.backend import Handle, open_warehouse
+from services.warehouse.migrate import migrate
 from tests import numbered
 
 CLOCKS = (
@@ -43,6 +44,7 @@ HELD = ((), (clock("total"),), (clock("sign", PAUSES, True), clock("总", PAUSES
 @pytest.fixture(scope="module")
 def handle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handle]:
     warehouse = open_warehouse(tmp_path_factory.mktemp("engine"))
+    migrate(warehouse)
     found = warehouse.handle()
     found.run(
         "CREATE TABLE scratch (case_id String, realm String, case_seq Int32, mirrored Bool, occurred_at DateTime64(3, 'UTC'), "
@@ -69,10 +71,13 @@ def as_sent(sent: list[IncidentEvent]) -> bytes:
     return container.build(cut.schema_id, 1, cut.month, cut.rows)
 
 
-def test_clocks_pass_through_the_sinks_container_and_hash_alike_on_both_sides(handle: Handle) -> None:
+@pytest.mark.parametrize(("put", "table"), [("scratch", "scratch"), ("incident_events_in", "incident_events")])
+def test_clocks_pass_through_the_sinks_container_and_hash_alike_on_both_sides(handle: Handle, put: str, table: str) -> None:
     sent = events()
-    handle.insert_avro("scratch", as_sent(sent))
-    asked = sums.Asked.of(handle, EVENTS, "scratch")
+    handle.insert_avro(put, as_sent(sent))
+    asked = sums.Asked.of(handle, EVENTS, table)
+    assert "clocks" in asked.columns
+    assert table == "scratch" or set(asked.columns) == set(IncidentEvent.__struct_fields__)
     digest = Digest(IncidentEvent, asked.columns)
     buckets = {sums_row[0] for sums_row in sums.sums(handle, Realm.LIVE, asked)["sums"]}
     rows = sums.bucket_rows(handle, Realm.LIVE, asked, sorted(buckets))["rows"]
