@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -13,6 +16,7 @@ from schemas.codec import codec
 from schemas.people.checks import take
 from services.people.tokens import SessionToken, read_session, session_token
 from streams.domain.people.roster import gaps, next_change, on_duty, shifts
+from tests.gateway_stage import open_stage
 from tests.property.test_gateway_any_body import JSON
 
 NOW = 1_795_311_000_000
@@ -90,6 +94,32 @@ def _leads_somewhere(data: Any, pointer: str) -> bool:
         else:
             return False
     return True
+
+
+ROUTES = (
+    ("POST", "/v1/sessions"), ("PUT", "/v1/me/password"), ("POST", "/v1/people:import"), ("PUT", "/v1/people/users/a"),
+    ("PUT", "/v1/people/posts/p"), ("PUT", "/v1/people/rosters/440305-desk"),
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(ROUTES), JSON | st.one_of(*ENTRIES.values()).map(lambda rows: rows[0] if rows else {})), max_size=8)
+)
+def test_any_body_to_any_route_of_people_is_answered_and_never_crashes(bodies: list[tuple[tuple[str, str], Any]]) -> None:
+    async def asked() -> list[int]:
+        with TemporaryDirectory() as folder:
+            async with open_stage(Path(folder)) as stage:
+                await stage.people.fill()
+                headers = {"Authorization": "Bearer key-admin"}
+                answers = [
+                    await stage.http.request(method, path, content=msgspec.json.encode(body), headers=headers)
+                    for (method, path), body in bodies
+                ]
+        assert all(answer.headers["content-type"] == "application/problem+json" for answer in answers if answer.is_error)
+        return [answer.status_code for answer in answers]
+
+    assert {status for status in asyncio.run(asked()) if status >= 500} == set()
 
 
 @settings(max_examples=200, deadline=None)
