@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import signal
@@ -47,6 +49,17 @@ class Stage:
     def ask(self, who: str, path: str, method: str = "GET", url: str = "") -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.keys[who]}"}
         return httpx.request(method, (url or self.platform.gateway) + path, headers=headers, timeout=30)
+
+    def by_person(self, who: str, **body: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.keys[who]}"}
+        return httpx.post(f"{self.platform.gateway}/v1/search/person", json={"reason": "callback"} | body, headers=headers, timeout=30)
+
+    @property
+    def token(self) -> bytes:
+        """What the index keeps of the phone: worked out here, from the secret in the key file."""
+        _, secret = HEADER.unpack_from((self.platform.data_dir / "keys.bin").read_bytes())
+        asked = "\x1f".join(("search", "live", "440305", "phone", SECRETS["reporter"]["phone"]))  # type: ignore[index]
+        return hmac.new(secret, asked.encode(), hashlib.sha256).digest()[:16]
 
     @property
     def sealed(self) -> str:
@@ -138,13 +151,26 @@ def test_what_everybody_may_see_holds_no_word_of_it(stage: Stage) -> None:
             assert not any(word in text for word in WORDS), path
 
 
+def test_the_handling_desk_alone_finds_the_case_by_phone_or_name(stage: Stage) -> None:
+    for body in ({"phone": "+86 139-0000-1234"}, {"name": "欧阳测试甲"}):
+        found = stage.by_person("handling", **body).json()
+        assert ([item["case_id"] for item in found["items"]], found["complete"]) == ([stage.case["case_id"]], True)
+        assert not any(word in json.dumps(found, ensure_ascii=False) for word in WORDS)
+        assert stage.by_person("another county's desk", **body).json()["items"] == []
+        assert stage.by_person("the city's desk", **body).json()["items"] == [], "it does not handle the case"
+        for who in ("a screen", "another department", "admin"):
+            assert stage.by_person(who, **body).status_code == 403
+
+
 def test_an_erased_case_is_gone_from_every_byte_and_stays_so(stage: Stage) -> None:
     """The last test of this stage: it erases its case."""
     data_dir = stage.platform.data_dir
     assert [path for path in data_dir.rglob("*") if stage.key_of_case in _content(path)] == [data_dir / "keys.bin"]
+    assert [path for path in data_dir.rglob("*") if stage.token in _content(path)] == [data_dir / "search.db"]
     assert stage.ask("admin", stage.sealed, "DELETE").json() == {"case_id": stage.case["case_id"], "erased": True}
     assert stage.ask("handling", stage.sealed).status_code == 410
-    assert all(stage.key_of_case not in _content(path) for path in data_dir.rglob("*"))
+    for gone in (stage.key_of_case, stage.token):
+        assert all(gone not in _content(path) for path in data_dir.rglob("*"))
     gateway = stage.platform.pids["gateway"]
     os.kill(gateway, signal.SIGKILL)
     until(lambda: stage.platform.state()["processes"]["gateway"]["pid"] not in (gateway, None), "the gateway is started again", seconds=60)
@@ -154,6 +180,9 @@ def test_an_erased_case_is_gone_from_every_byte_and_stays_so(stage: Stage) -> No
     assert again.json()["personal_data"] == "erased"
     for word in WORDS:
         assert _files_with(data_dir, word.encode()) == []
+    until(lambda: stage.by_person("handling", name="欧阳测试甲").json()["complete"], "the index is filled anew", seconds=60, every=0.5)
+    assert stage.by_person("handling", name="欧阳测试甲").json()["items"] == []
+    assert all(stage.token not in _content(path) for path in data_dir.rglob("*"))
 
 
 def _status(stage: Stage) -> int:
