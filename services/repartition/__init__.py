@@ -27,9 +27,9 @@ Tables (compacted changelogs) are not copied record by record: each key's winner
 - LOOSE, the outbox of records without state, and all outboxes are left out: they are needed only while an input is not committed.
 
 Group offsets. Lanes and the notifier are committed at the copied ends: their inputs are answered. The sink's groups are not committed at
-all: it fills an empty warehouse from the copied topics, so `_topic`, `_part` and `_off` are places of the new log. Rows whose records Kafka no
-longer has (outcomes after 30 days, deltas after 7) are carried over with labelled places. A copied record that the sink cannot read gets
-no second letter: its letter was copied.
+all: it fills an empty warehouse from the copied topics, so `_topic`, `_part` and `_off` are places of the new log. Rows whose records
+Kafka no longer has (outcomes after 30 days, deltas after 7) are carried over with labelled places. A copied record that the sink cannot
+read gets no second letter: its letter was copied.
 
 It begins only when nothing waits (lag 0 of every group, the sink's included) and fails when the old log grew meanwhile. Record times are
 kept: the new topics take the producer's time and keep everything until all is verified, then get their own configuration.
