@@ -83,13 +83,14 @@ def climbed(state: IncidentCase, clock: Clock) -> int:
 
 
 def _earliest(state: IncidentCase, clock: Clock) -> int:
-    """0: nothing. A clock of which nothing was told waits for its warning, whatever else comes later: one sum instead of four."""
+    """0: nothing. A clock of which nothing was told waits for its warning, whatever else comes later: one sum instead of four. Not after a
+    pause, which may put the warning off."""
     if clock.stopped_at or is_paused(clock):
         return 0
     rule = rules.rule_of(state.policy_version, clock.policy)
     cal = calendar(clock.calendar)
     step = next_step(state, clock)
-    if rule.warning and not clock.told & Mark.WARNING and (step is None or step.share >= rule.warning):
+    if rule.warning and not clock.pauses and not clock.told & Mark.WARNING and (step is None or step.share >= rule.warning):
         return moment(clock, cal, rule.warning)
     coming = [due.at for due in marks(clock, rule, cal)]
     if step is not None:

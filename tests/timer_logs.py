@@ -1,0 +1,113 @@
+"""Logs of incidents for the auditor of timers: recorded by the pure core in memory, with deadlines that pass, and ways to spoil them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from schemas import ids
+from schemas.avro.incident_command.event import IncidentCommand
+from schemas.avro.incident_event.event import IncidentEvent
+from schemas.state.incident_case.event import IncidentCase
+from services.audit.timers import TimersReport
+from services.audit.timers.firing import firing_of
+from services.audit.timers.table import Waiting
+from services.audit.timers.watch import Watch
+from streams.domain.core import Source
+from streams.domain.incident.decide import decide
+from streams.domain.incident.settling import wake_up
+from streams.domain.incident.table import CELLS, COMMANDS
+from tests.unit.test_incident_life_cycle import NOW, READY, command
+
+HOUR, DAY = 3_600_000, 86_400_000
+PAUSES = (0, 1, 60_000, HOUR, 5 * HOUR, DAY, 3 * DAY, 10 * DAY)
+TYPES = ("M01001", "A20600", "S01", "L01", "M06001")
+LINE = ("accept", "triage", "assign", "sign")
+ENDS = frozenset({"merge_into", "withdraw", "void", "decline", "archive", "verify_ok", "self_handle"})
+replace = msgspec.structs.replace
+
+
+@dataclass
+class Life:
+    """One case: its events, where it ends, and by when all of it was told."""
+
+    events: list[IncidentEvent]
+    state: IncidentCase
+    until: int
+
+    @property
+    def firings(self) -> list[int]:
+        """Places of what the case did by itself."""
+        return [at for at, event in enumerate(self.events) if firing_of(event)]
+
+
+def asked(name: str, case_id: str, number: int, at: int, chance: random.Random) -> IncidentCommand:
+    level = chance.choice(["county", "city", "province"])
+    more: dict[str, Any] = {
+        "reason": chance.choice(["expert_appraisal", "legal_proceedings"]),
+        "grade": chance.randrange(5),
+        "org": "water",
+    }
+    more |= {"actor_level": level, "actor_org": f"{level}-desk"} | (READY.get(name, ({}, {}))[1] if chance.random() < 0.8 else {})
+    more |= {"until": at + chance.choice(PAUSES[3:])} if name in ("suspend", "shelve") else {}
+    more |= {"division": ""} if name != "amend" else {}
+    more |= {"incident_type": chance.choice(["", "", *TYPES])} if name == "triage" else {"incident_type": ""}
+    more |= {"actor_person": f"person {number % 4}", "actor_division": "440000", "occurred_at": at - chance.choice([0, 0, HOUR])}
+    return command(name, f"{case_id} {number}", case_id=case_id, **more)
+
+
+def lived(seed: int, spoil: Callable[[int, IncidentCase], IncidentCase] = lambda _, state: state) -> Life:
+    """`spoil(number, state)`: what a fault makes of a state between two records."""
+    chance = random.Random(seed)
+    case_id = ids.case_id("live", "p", str(seed))
+    at = NOW + chance.randrange(30 * DAY)
+    first = command("capture", case_id, case_id=case_id, incident_type=chance.choice(TYPES), occurred_at=at - chance.choice([0, HOUR]))
+    records, state = [(first, at)], None
+    events: list[IncidentEvent] = []
+    for number in range(chance.randrange(2, 25)):
+        if number:
+            at += chance.choice(PAUSES)
+            allowed = [name for name in sorted(COMMANDS) if state and (name, state.state) in CELLS and name not in ENDS]
+            line = [name for name in LINE if name in allowed]
+            name = line[-1] if line and chance.random() < 0.7 else chance.choice(allowed or ["wake"])
+            record = asked(name, case_id, number, at, chance) if name != "wake" else wake_up(case_id, at, "live")
+            records = [(record, at)]
+        for record, moment in records:
+            state = take(state, record, number, moment, events)
+        assert state
+        state = spoil(number, state)
+    assert state
+    until = at + 60 * DAY
+    for number in range(1_000, 1_020):  # the wheel wakes it at each of its own moments, a little late
+        if not state.next_due or state.next_due > until:
+            break
+        state = take(state, wake_up(case_id, state.next_due, "live"), number, state.next_due + chance.randrange(500), events)
+    return Life(events, take(state, wake_up(case_id, until, "live"), 2_000, until, events), until)
+
+
+def take(state: IncidentCase | None, record: IncidentCommand, number: int, at: int, events: list[IncidentEvent]) -> IncidentCase | None:
+    decision = decide(state, record, Source("incident.commands", 0, number), at)
+    events += [emit.record for emit in decision.emits if isinstance(emit.record, IncidentEvent)]
+    return decision.state
+
+
+def numbered(events: Iterable[IncidentEvent]) -> list[IncidentEvent]:
+    """With the numbers they would have had."""
+    return [replace(event, case_seq=number) for number, event in enumerate(events, 1)]
+
+
+def audited(lives: Sequence[Life], late_after: int = 0) -> TimersReport:
+    """Each in a partition of its own, with the table as its state says."""
+    report = TimersReport("live")
+    watch, table = Watch(report), {}
+    for partition, life in enumerate(lives):
+        for event in life.events:
+            watch.one(partition, event)
+        due = life.state.next_due
+        table[life.state.case_id.encode()] = Waiting(0, life.events[-1].case_seq, due, due, quarantined=False)
+    watch.finish(lambda partition: lives[partition].until, late_after, table)
+    return report
