@@ -26,6 +26,13 @@ from tests.unit.test_incident_life_cycle import NOW, READY, command
 HOUR, DAY = 3_600_000, 86_400_000
 PAUSES = (0, 1, 60_000, HOUR, 5 * HOUR, DAY, 3 * DAY, 10 * DAY)
 TYPES = ("M01001", "A20600", "S01", "L01", "M06001")
+OFTEN = frozenset(
+    {
+        "take", "return", "resume", "unshelve", "suspend", "shelve", "extend", "report", "verify_fail", "offer_up", "reply_supervision",
+        "lift_supervision", "draft_report", "sign_report", "withdraw_breach", "supervise",
+    }
+)  # fmt: skip
+"""What moves clocks and is seldom allowed: drawn more often."""
 LINE = ("accept", "triage", "assign", "sign")
 ENDS = frozenset({"merge_into", "withdraw", "void", "decline", "archive", "verify_ok", "self_handle"})
 replace = msgspec.structs.replace
@@ -72,8 +79,9 @@ def lived(seed: int, spoil: Callable[[int, IncidentCase], IncidentCase] = lambda
         if number:
             at += chance.choice(PAUSES)
             allowed = [name for name in sorted(COMMANDS) if state and (name, state.state) in CELLS and name not in ENDS]
-            line = [name for name in LINE if name in allowed]
-            name = line[-1] if line and chance.random() < 0.7 else chance.choice(allowed or ["wake"])
+            line = [name for name in LINE if name in allowed and (name != "triage" or (state and state.state == "accepted"))]
+            moving = [name for name in allowed if name in OFTEN] if chance.random() < 0.6 else []
+            name = line[-1] if line and chance.random() < 0.7 else chance.choice(moving or allowed or ["wake"])
             record = asked(name, case_id, number, at, chance) if name != "wake" else wake_up(case_id, at, "live")
             records = [(record, at)]
         for record, moment in records:
@@ -81,12 +89,37 @@ def lived(seed: int, spoil: Callable[[int, IncidentCase], IncidentCase] = lambda
         assert state
         state = spoil(number, state)
     assert state
-    until = at + 60 * DAY
-    for number in range(1_000, 1_020):  # the wheel wakes it at each of its own moments, a little late
-        if not state.next_due or state.next_due > until:
-            break
-        state = take(state, wake_up(case_id, state.next_due, "live"), number, state.next_due + chance.randrange(500), events)
-    return Life(events, take(state, wake_up(case_id, until, "live"), 2_000, until, events), until)
+    return woken(state, at, chance, events)
+
+
+def followed(seed: int) -> Life:
+    """A mirrored case: a department's system tells its state and its target, changes both, and tells late."""
+    chance = random.Random(seed)
+    case_id = ids.case_id("live", "d", str(seed))
+    at = NOW + chance.randrange(30 * DAY)
+    state: IncidentCase | None = None
+    events: list[IncidentEvent] = []
+    for number in range(1, chance.randrange(2, 9)):
+        due = at + chance.choice([-DAY, HOUR, DAY, 3 * DAY, 10 * DAY]) if chance.random() < 0.5 else 0
+        fact = command(
+            "observe", f"{case_id} {number}", case_id=case_id, state=chance.choice(["captured", "handling", "reported", "closed"]),
+            source_version=number, holder="fire", due_at=due, occurred_at=at - chance.choice([0, 0, HOUR, 5 * DAY]), incident_type="M01001",
+        )  # fmt: skip
+        state = take(state, fact, number, at, events)
+        at += chance.choice(PAUSES)
+    assert state
+    return woken(state, at, chance, events)
+
+
+def woken(state: IncidentCase, at: int, chance: random.Random, events: list[IncidentEvent]) -> Life:
+    """For two months the wheel wakes the case at each of its own moments, a little late."""
+    until, number = at + 60 * DAY, 1_000
+    while 0 < state.next_due <= until:
+        number += 1
+        held = take(state, wake_up(state.case_id, state.next_due, "live"), number, state.next_due + chance.randrange(500), events)
+        assert held
+        state = held
+    return Life(events, state, until)
 
 
 def take(state: IncidentCase | None, record: IncidentCommand, number: int, at: int, events: list[IncidentEvent]) -> IncidentCase | None:

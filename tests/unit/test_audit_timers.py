@@ -202,13 +202,6 @@ def test_what_the_log_does_not_say_is_counted_by_its_reason_and_proves_nothing(l
         assert [why in reason for reason in report.not_looked_at] == [True], report.document()
 
 
-def test_mirrored_cases_run_no_clocks_of_ours(lives: list[Life]) -> None:
-    event = changed(lives[0].events[0], mirrored=True, wakes_at=0, due_at=0, clocks=(), type="incident.observed")
-    assert audited([Life([event], changed(lives[0].state, next_due=0), 0)]).exact
-    told = changed(event, case_seq=2, type="incident.clock_due", clock="total")
-    assert audited([Life([event, told], changed(lives[0].state, next_due=0), 0)]).counts == {"unexpected": 1}
-
-
 def test_of_the_table_the_highest_version_counts_and_the_header_says_when_the_wheel_rings(lives: list[Life]) -> None:
     state = next(life.state for life in lives if life.state.next_due)
     key = state.case_id.encode()

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from schemas.clocks import Mark
 from schemas.policy.rules import ClockRule
 from schemas.policy.terms import NEVER_PAUSE, Purpose, Starts
-from services.audit.timers.clocks import Clock, Key, extension_of
+from services.audit.timers.clocks import SOURCE, Clock, Key, extension_of
 from services.audit.timers.days import days
-from services.audit.timers.rules import Step, above, book, desk_of, name_of
+from services.audit.timers.rules import Step, above, book, desk_of, name_of, rank
 
 ENDED = frozenset({"closed", "evaluated", "archived", "declined", "merged", "withdrawn"})
 MERGED = "merged"
@@ -64,14 +64,14 @@ class Case:
 
     __slots__ = (
         "breaches", "calendar", "climbs", "clocks", "differs", "doubt", "excused", "grade", "holder", "kind", "level", "missed", "now",
-        "offered", "opened_at", "papers", "partition", "place", "policy", "review_at", "round", "rung", "seq", "state",
+        "offered", "opened_at", "papers", "partition", "place", "policy", "reported", "review_at", "round", "rung", "seq", "state",
         "suspended_until",
     )  # fmt: skip
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.seq = self.now = self.round = self.grade = self.opened_at = 0
-        self.state = self.kind = self.place = self.holder = self.level = self.policy = self.calendar = self.rung = ""
+        self.state = self.kind = self.place = self.holder = self.level = self.policy = self.calendar = self.rung = self.reported = ""
         self.offered = self.suspended_until = self.review_at = 0
         self.clocks: list[Clock] = []
         self.climbs: dict[Key, int] = {}  # steps of a clock's ladder that are done
@@ -111,7 +111,9 @@ class Case:
         return min([paper.due for paper in self.papers if not paper.replied], default=0)
 
     def step(self, clock: Clock) -> Step | None:
-        """The next step of the clock's ladder."""
+        """The next step of the clock's ladder. A mirrored case rouses nobody: its own system does."""
+        if clock.rule is SOURCE:
+            return None
         ladder = self.ladder(clock)
         done = self.climbs.get(clock.key, 0)
         return ladder[done] if done < len(ladder) else None
@@ -226,12 +228,13 @@ class Case:
             moved.append(fresh)
             found += [Touched(fresh, 0)] if fresh is not clock else []
         self.clocks = moved
-        hop = rules.hop(self.kind, self.grade, self.level)
+        desk, level = self._owing()
+        hop = rules.hop(self.kind, self.grade, level)
         reports = [clock for clock in self.clocks if clock.rule.purpose is REPORT_UP]
         if hop is None or not any(name_of(clock.rule) == name_of(hop.clock) for clock in reports):
             found += self.stop(lambda clock: clock in reports, now, now) if reports else []
             if hop:
-                found += self.start(hop.clock, self.stamp(hop.clock, event, now), self.holder, self.level, now)
+                found += self.start(hop.clock, self.stamp(hop.clock, event, now), desk, level, now)
         return found
 
     def repin(self, now: int) -> list[Touched]:
@@ -266,13 +269,40 @@ class Case:
         return next((one for one in self.papers if (one.issued_at, one.due) == (clock.start, clock.due)), None)
 
     def offer(self, level: str, now: int) -> list[Touched]:
-        """The desk above owes an answer. What was to be reported so far up is reported; the level offered to owes the next hop."""
-        rules, desk = book(self.policy), desk_of(self.place, level)
+        """The desk above owes an answer. To offer a case is not to report it: what is to be reported up runs on."""
         self.offered = now
+        return self.start(book(self.policy).limit(REPLY, self.kind, self.grade), now, desk_of(self.place, level), level, now)
+
+    def report(self, level: str, now: int) -> list[Touched]:
+        """首报 to a level was signed: the hops below it are done, and that level owes the next one."""
+        self.reported = max(self.reported, level, key=rank)
+        if self.state in ENDED:
+            return []
         done = self.stop(lambda clock: clock.rule.purpose is REPORT_UP and above(level, clock.level), now, now)
-        found = done + self.start(rules.limit(REPLY, self.kind, self.grade), now, desk, level, now)
-        hop = rules.hop(self.kind, self.grade, level)
-        return found + self.start(hop.clock, now, desk, level, now) if done and hop and above(hop.to, level) else found
+        hop = book(self.policy).hop(self.kind, self.grade, level) if done else None
+        found = self.start(hop.clock, now, desk_of(self.place, level), level, now) if hop and above(hop.to, level) else []
+        return done + found
+
+    def _owing(self) -> tuple[str, str]:
+        """Desk and level that owe the next hop: who holds the case, or a level above that was told already."""
+        if above(self.reported, self.level):
+            return desk_of(self.place, self.reported), self.reported
+        return self.holder, self.level
+
+    def follow(self, event: Any, now: int) -> list[Touched]:
+        """A mirrored case: its own system says by when it is to be done, and when it was. One clock, from the opening to that target."""
+        due = event.source_due_at
+        if not due:
+            return []
+        clock = self.clocks[0] if self.clocks else Clock(SOURCE, days(self.calendar), event.opened_at, event.holder, event.holder_level)
+        fresh, before = not self.clocks, (clock.due, clock.stopped)
+        self.clocks = [clock]
+        if clock.due != due:
+            clock.retarget(due, now)
+        ended_at = min(event.occurred_at, clock.stopped or event.occurred_at) if self.state in ENDED else 0
+        if ended_at != clock.stopped or fresh or clock.due != before[0]:
+            clock.end_at(ended_at, now)
+        return [Touched(clock, clock.stopped)] if fresh or (clock.due, clock.stopped) != before else []
 
     def extend(self, event: Any, amount: int, now: int) -> list[Touched]:
         chosen = next((clock for clock in reversed(self.clocks) if clock.rule.purpose == event.clock), None)

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from schemas.clocks import THOUSAND, Mark, Unit
-from schemas.policy.rules import ClockRule
+from schemas.clocks import THOUSAND, Mark, Unit, Until
+from schemas.policy.rules import ClockRule, Origin, Selector
+from schemas.policy.terms import Certainty, Purpose, Starts
 from services.audit.timers.days import Days, Stretch
 
 MARKS = (Mark.WARNING, Mark.DUE, Mark.OVERDUE)
 Key = tuple[str, str, int]  # purpose, holder, started at: what a clock is known by
+
+
+SOURCE = ClockRule(
+    purpose=Purpose.TOTAL, unit=Unit.MS, budget=0, until=Until.BUSINESS, starts=Starts.OCCURRED, warning=750, overdue=1500, backdating_ms=0,
+    pausable=False, extension=None, selector=Selector(), origin=Origin("the department's own system", Certainty.PRIMARY, "source", ""),
+)  # fmt: skip
+"""The rule of a mirrored case's clock. Its target is that of its source: all of it is in `extended`."""
 
 
 class Moments(NamedTuple):
@@ -27,20 +35,9 @@ class Clock:
     """Times are UTC milliseconds."""
 
     __slots__ = (
-        "_moments",
-        "breached",
-        "days",
-        "due",
-        "extended",
-        "holder",
-        "level",
-        "odd",
-        "pauses",
-        "retracted",
-        "rule",
-        "start",
+        "_moments", "breached", "days", "due", "extended", "holder", "level", "odd", "pauses", "retracted", "rule", "start", "stopped",
         "told",
-    )
+    )  # fmt: skip
 
     def __init__(self, rule: ClockRule, days: Days, start: int, holder: str, level: str) -> None:
         self.rule, self.days, self.start, self.holder, self.level = rule, days, start, holder, level
@@ -49,6 +46,7 @@ class Clock:
         self.told = 0  # bits of schemas.clocks.Mark
         self.breached = 0  # the due time that passed unmet
         self.retracted = False
+        self.stopped = 0  # only clocks of mirrored cases are kept when they have stopped
         self.odd = 0  # another due time that the log named for it, once told
         self.due = 0
         self._moments: Moments | None = None
@@ -112,7 +110,7 @@ class Clock:
         """Counted anew; what was told and lies ahead again is to be told again."""
         self.odd = 0
         self.count()
-        here = min(now, self.pauses[-1][0]) if self.paused else now
+        here = min(now, self.pauses[-1][0]) if self.paused else min(now, self.stopped or now)
         self.told = sum(mark for at, mark in zip(self.moments(), MARKS, strict=True) if self.told & mark and 0 <= at <= here)
 
     def recount_by(self, days: Days, now: int) -> None:
@@ -147,6 +145,24 @@ class Clock:
             self.odd = 0
         self.retracted = self.retracted or (self.breached > 0 and at < self.due)
         return at
+
+    def retarget(self, due: int, now: int) -> None:
+        """Another target of a mirrored case. A breach that stands is dated anew; one that lies ahead again is withdrawn."""
+        self.extended = due - self.start
+        self.recount(now)
+        if self.breached:
+            self.retracted = not self.told & Mark.DUE
+            self.breached = self.breached if self.retracted else due
+
+    def end_at(self, at: int, now: int) -> None:
+        """The source says when it was done; 0: it is not, or not any more."""
+        self.stopped = at
+        if not at:
+            self.retracted = self.retracted and self.due > now
+        else:
+            late = at > self.due
+            self.breached = self.due if late else self.breached
+            self.retracted = not late and self.breached > 0
 
     def regraded(self, rule: ClockRule, now: int) -> Clock:
         """The clock by another rule, from the same start; itself where that deadline would have passed already."""

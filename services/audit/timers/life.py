@@ -7,6 +7,7 @@ from typing import Any
 
 from services.audit.timers.case import ACCEPT, ENDED, HANDLE, MERGED, SIGN, TOTAL, Case, Touched, Unknown
 from services.audit.timers.clocks import Clock
+from services.audit.timers.rules import level_of
 
 OWED = {"assigned": (SIGN,), "signed": (HANDLE,), "handling": (HANDLE,)}  # by state: what a new holder owes
 QUIET = frozenset(
@@ -14,6 +15,7 @@ QUIET = frozenset(
     for name in (
         "convened", "task_done", "task_waived", "responded", "checking", "evaluated", "archived", "absorbed", "released", "split", "merged",
         "declined", "closed", "voided", "withdrawn", "contested", "breach_upheld",
+        "report_drafted",
     )
 )  # fmt: skip
 """Types that move no clock by themselves; ends stop them all."""
@@ -25,12 +27,14 @@ def lived(case: Case, event: Any) -> list[Touched]:
     _stand(case, event)
     if event.state == MERGED:
         return []
+    if event.mirrored:
+        return case.follow(event, now)
     if event.state in ENDED and not was_over:
         return case.end(event.occurred_at, now)
     does = DOES.get(event.type)
     if does is None and event.type not in QUIET:
         raise Unknown(f"events of type {event.type}")
-    if event.state in ENDED and event.type not in PAPERS:
+    if event.state in ENDED and event.type not in AFTER_END:
         return []
     found = does(case, event, now) if does else []
     case.forget()
@@ -119,7 +123,14 @@ def _breach_withdrawn(case: Case, event: Any, _now: int) -> list[Touched]:
     return [Touched(clock, 0) for clock in found]
 
 
+def _report_signed(case: Case, event: Any, now: int) -> list[Touched]:
+    """Only the first report to a level ends what was owed to it."""
+    level = level_of(case.place, event.target)
+    return case.report(level, now) if event.stage == "first" else []
+
+
 PAPERS = {"incident.supervision_replied", "incident.supervision_lifted"}  # also after the end
+AFTER_END = PAPERS | {"incident.report_signed"}
 DOES: dict[str, Callable[[Case, Any, int], list[Touched]]] = {
     "incident.captured": _captured,
     "incident.accepted": _stops(ACCEPT),
@@ -143,6 +154,7 @@ DOES: dict[str, Callable[[Case, Any, int], list[Touched]]] = {
     "incident.unshelved": lambda case, _event, now: case.unshelve(now),
     "incident.supervised": _supervised,
     "incident.extended": _extended,
+    "incident.report_signed": _report_signed,
     "incident.breach_withdrawn": _breach_withdrawn,
     "incident.supervision_replied": _answered_paper,
     "incident.supervision_lifted": _lifted_paper,

@@ -67,7 +67,11 @@ def name_of(rule: ClockRule) -> str:
 
 def above(level: str, other: str) -> bool:
     """Whether a level lies above another; what is no level lies nowhere."""
-    return RANK.get(level, -1) > RANK.get(other, -1) >= 0
+    return rank(level) > rank(other) >= 0
+
+
+def rank(level: str) -> int:
+    return RANK.get(level, -1)
 
 
 @cache
@@ -84,6 +88,11 @@ def levels_of(place: str) -> tuple[tuple[str, str], ...]:
 def desk_of(place: str, level: str) -> str:
     """The duty desk of that level; "" where the place has no such level."""
     return next((f"{code}-desk" for name, code in levels_of(place) if name == level), "")
+
+
+def level_of(place: str, desk: str) -> str:
+    """The level of a duty desk of a place; "" where it is none."""
+    return next((name for name, code in levels_of(place) if f"{code}-desk" == desk), "")
 
 
 def _steps(ladder: Ladder, level: str, place: str) -> tuple[Step, ...]:

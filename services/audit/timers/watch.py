@@ -93,9 +93,7 @@ class Watch:
     def _follow(self, case: Case, event: Any, firing: Firing | None) -> None:
         if event.case_seq > case.seq + 1:
             raise Unknown("events of the case are missing from the log")
-        if event.mirrored:
-            self._mirrored(case, event, firing)
-        elif firing:
+        if firing:
             self._fired(case, event, firing)
         elif event.case_seq <= case.seq:
             self.report.not_looked_at["a second event of one number in its case"] += 1
@@ -103,12 +101,6 @@ class Watch:
         else:
             self._asked(case, event)
         case.seq, case.now = max(case.seq, event.case_seq), max(case.now, event.received_at)
-
-    def _mirrored(self, case: Case, event: Any, firing: Firing | None) -> None:
-        """Its own system counts: no clock of ours runs."""
-        case.state = event.state
-        if firing or event.wakes_at or event.due_at:
-            self._differs("unexpected", event, f"{event.type} of a mirrored case")
 
     # --- what was asked for
 
