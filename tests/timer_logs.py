@@ -29,7 +29,7 @@ TYPES = ("M01001", "A20600", "S01", "L01", "M06001")
 OFTEN = frozenset(
     {
         "take", "return", "resume", "unshelve", "suspend", "shelve", "extend", "report", "verify_fail", "offer_up", "reply_supervision",
-        "lift_supervision", "draft_report", "sign_report", "withdraw_breach", "supervise",
+        "lift_supervision", "acknowledge", "nobody_notified", "draft_report", "sign_report", "withdraw_breach", "supervise",
     }
 )  # fmt: skip
 """What moves clocks and is seldom allowed: drawn more often."""
@@ -52,7 +52,8 @@ class Life:
         return [at for at, event in enumerate(self.events) if firing_of(event)]
 
 
-def asked(name: str, case_id: str, number: int, at: int, chance: random.Random) -> IncidentCommand:
+def asked(name: str, state: IncidentCase, number: int, at: int, chance: random.Random) -> IncidentCommand:
+    case_id = state.case_id
     level = chance.choice(["county", "city", "province"])
     more: dict[str, Any] = {
         "reason": chance.choice(["expert_appraisal", "legal_proceedings"]),
@@ -63,6 +64,11 @@ def asked(name: str, case_id: str, number: int, at: int, chance: random.Random) 
     more |= {"until": at + chance.choice(PAUSES[3:])} if name in ("suspend", "shelve") else {}
     more |= {"division": ""} if name != "amend" else {}
     more |= {"incident_type": chance.choice(["", "", *TYPES])} if name == "triage" else {"incident_type": ""}
+    if name == "nobody_notified" and state.awaiting:
+        one = chance.choice(state.awaiting)
+        more |= {"purpose": one.purpose, "org": one.holder, "level": one.level, "whom": chance.choice(["", "desk", "head"])}
+    elif name == "acknowledge":
+        more |= {"actor_level": chance.choice(["county", "city"]), "purpose": chance.choice(["", "", "reply"])}
     more |= {"actor_person": f"person {number % 4}", "actor_division": "440000", "occurred_at": at - chance.choice([0, 0, HOUR])}
     return command(name, f"{case_id} {number}", case_id=case_id, **more)
 
@@ -82,7 +88,9 @@ def lived(seed: int, spoil: Callable[[int, IncidentCase], IncidentCase] = lambda
             line = [name for name in LINE if name in allowed and (name != "triage" or (state and state.state == "accepted"))]
             moving = [name for name in allowed if name in OFTEN] if chance.random() < 0.6 else []
             name = line[-1] if line and chance.random() < 0.7 else chance.choice(moving or allowed or ["wake"])
-            record = asked(name, case_id, number, at, chance) if name != "wake" else wake_up(case_id, at, "live")
+            if state and state.awaiting and chance.random() < 0.4:
+                name = chance.choice(["acknowledge", "nobody_notified"])
+            record = asked(name, state, number, at, chance) if state and name != "wake" else wake_up(case_id, at, "live")
             records = [(record, at)]
         for record, moment in records:
             state = take(state, record, number, moment, events)

@@ -5,12 +5,32 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from schemas.clocks import Mark
-from services.audit.timers.case import MARK, RESUME, REVIEW, STEP, Case, Want
+from services.audit.timers.case import Case
 from services.audit.timers.clocks import MARKS, Clock
+from services.audit.timers.waiting import (
+    AGAIN,
+    LADDER,
+    LAPSE,
+    LAPSED,
+    MARK,
+    RAN_LATE,
+    RESUME,
+    REVIEW,
+    STEP,
+    SUPERVISED,
+    TOLD_AGAIN,
+    UNANSWERED,
+    Saying,
+    Want,
+    do,
+    saying,
+    wants,
+)
 
+MOST = 300  # firings of one case in one look: more would be a circle
 MARK_OF = {"incident.clock_warning": Mark.WARNING, "incident.clock_due": Mark.DUE, "incident.clock_overdue": Mark.OVERDUE}
-LADDER, SUSPENSION_OVER, REVIEW_DUE = "lateness_ladder", "suspension_over", "review_due"  # rules that events name
-BY_RULE = {SUSPENSION_OVER: RESUME, REVIEW_DUE: REVIEW}
+KIND_OF = {TOLD_AGAIN: AGAIN, UNANSWERED: AGAIN, LAPSED: LAPSE}
+BY_RULE = {"suspension_over": RESUME, "review_due": REVIEW}
 
 
 class Firing(NamedTuple):
@@ -22,6 +42,8 @@ class Firing(NamedTuple):
     holder: str
     at: int  # its own moment
     due: int  # of the clock, as the event says; 0: it does not
+    step: int  # of the ladder
+    ack_by: int
 
     def is_about(self, clock: Clock) -> bool:
         return (clock.rule.purpose, clock.holder) == (self.purpose, self.holder)
@@ -32,23 +54,42 @@ class Firing(NamedTuple):
 
 def firing_of(event: Any) -> Firing | None:
     """None for an event that somebody asked for."""
-    kind, mark = MARK, MARK_OF.get(event.type, 0)
-    if not mark:
-        if event.rule == LADDER or event.type == "incident.ran_late":
-            kind = STEP
-        elif event.rule in BY_RULE:
-            kind = BY_RULE[event.rule]
-        else:
-            return None
-    return Firing(kind, mark, event.clock, event.clock_holder, event.occurred_at, event.clock_due_at)
+    mark = MARK_OF.get(event.type, 0)
+    if mark:
+        kind = MARK
+    elif event.type == RAN_LATE or (event.type == SUPERVISED and event.rule):
+        kind = STEP if event.rule == LADDER else AGAIN  # a step that comes at its share, or because nobody answered
+    else:
+        kind = KIND_OF.get(event.type, BY_RULE.get(event.rule, -1))
+    if kind < 0:
+        return None
+    return Firing(kind, mark, event.clock, event.clock_holder, event.occurred_at, event.clock_due_at, event.step, event.ack_by)
 
 
-def match(case: Case, firing: Firing) -> Want | None:
-    """What the case waited for; None: nothing of the kind, or it was told before."""
-    found = [want for want in case.wants() if firing.might_be(case, want)]
-    exact = [want for want in found if want.at == firing.at and _due_fits(case, want, firing)]
-    if exact:
-        return exact[0]
+def exact(case: Case, firing: Firing, said: Saying) -> Want | None:
+    """What the case waits for at just that moment and with just those words."""
+    for want in wants(case):
+        if want.at == firing.at and firing.might_be(case, want) and _due_fits(case, want, firing) and saying(case, want) in (None, said):
+            return want
+    return None
+
+
+def skipped(case: Case, firing: Firing, said: Saying, until: int) -> int:
+    """How many things the case had to do before it came to just this firing; 0: it never comes to it, or had to do nothing before."""
+    tried = case.copy()
+    for count in range(MOST):
+        if exact(tried, firing, said):
+            return count
+        first = min(wants(tried), default=None)
+        if first is None or first.at > min(firing.at, until):
+            return 0
+        do(tried, first)
+    return 0
+
+
+def nearest(case: Case, firing: Firing) -> Want | None:
+    """What it may be meant for; None: nothing of the kind, or it was told before."""
+    found = [want for want in wants(case) if firing.might_be(case, want)]
     if not found or told_before(case, firing):
         return None
     return min(found, key=lambda want: (want.at != firing.at, not _due_fits(case, want, firing), want.at))
@@ -59,23 +100,14 @@ def told_before(case: Case, firing: Firing) -> bool:
     for clock in case.clocks:
         if not firing.is_about(clock) or firing.due not in (0, clock.due, clock.odd):
             continue
+        chain = case.chains.get(clock.key)
         if firing.kind == MARK:
             moment = clock.moments()[MARKS.index(Mark(firing.mark))]
             if clock.told & firing.mark and firing.at in (moment, clock.breached):
                 return True
-        else:
-            done = case.ladder(clock)[: case.climbs.get(clock.key, 0)]
-            if firing.at in [clock.at(step.share) for step in done]:
-                return True
+        elif firing.step <= case.climbs.get(clock.key, 0) and (firing.kind == STEP or (chain and chain.until == firing.ack_by)):
+            return True
     return False
-
-
-def is_later_step(case: Case, want: Want, firing: Firing) -> bool:
-    """Whether a firing is a later step of the ladder than the one that is waited for."""
-    if firing.kind != STEP or firing.at == want.at:
-        return False
-    clock = case.clocks[want.place]
-    return firing.at in [clock.at(step.share) for step in case.ladder(clock)[case.climbs.get(clock.key, 0) + 1 :]]
 
 
 def standing(case: Case, firing: Firing) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from services.audit.timers import moves
 from services.audit.timers.case import ACCEPT, ENDED, HANDLE, MERGED, SIGN, TOTAL, Case, Touched, Unknown
 from services.audit.timers.clocks import Clock
-from services.audit.timers.rules import level_of
 
 OWED = {"assigned": (SIGN,), "signed": (HANDLE,), "handling": (HANDLE,)}  # by state: what a new holder owes
 QUIET = frozenset(
@@ -28,7 +28,7 @@ def lived(case: Case, event: Any) -> list[Touched]:
     if event.state == MERGED:
         return []
     if event.mirrored:
-        return case.follow(event, now)
+        return moves.follow(case, event, now)
     if event.state in ENDED and not was_over:
         return case.end(event.occurred_at, now)
     does = DOES.get(event.type)
@@ -97,23 +97,6 @@ def _supervised(case: Case, event: Any, now: int) -> list[Touched]:
     return case.supervise(event.supervised_rung, event.actor_org, now)
 
 
-def _extended(case: Case, event: Any, now: int) -> list[Touched]:
-    granted = [clock.extended for clock in event.clocks if clock.purpose == event.clock and not clock.stopped_at]
-    return case.extend(event, granted[-1] if granted else 0, now)
-
-
-def _answered_paper(case: Case, event: Any, now: int) -> list[Touched]:
-    found = case.replied(event, now)
-    case.rung = event.supervised_rung
-    return found
-
-
-def _lifted_paper(case: Case, event: Any, now: int) -> list[Touched]:
-    found = case.lifted(event, now)
-    case.rung = event.supervised_rung
-    return found
-
-
 def _breach_withdrawn(case: Case, event: Any, _now: int) -> list[Touched]:
     """A ruling: the breach stays in the clock, and does not count."""
     keys = {(clock.purpose, clock.holder, clock.started_at) for clock in event.clocks}
@@ -123,21 +106,15 @@ def _breach_withdrawn(case: Case, event: Any, _now: int) -> list[Touched]:
     return [Touched(clock, 0) for clock in found]
 
 
-def _report_signed(case: Case, event: Any, now: int) -> list[Touched]:
-    """Only the first report to a level ends what was owed to it."""
-    level = level_of(case.place, event.target)
-    return case.report(level, now) if event.stage == "first" else []
-
-
 PAPERS = {"incident.supervision_replied", "incident.supervision_lifted"}  # also after the end
 AFTER_END = PAPERS | {"incident.report_signed"}
 DOES: dict[str, Callable[[Case, Any, int], list[Touched]]] = {
     "incident.captured": _captured,
     "incident.accepted": _stops(ACCEPT),
     "incident.self_handled": _stops(ACCEPT),
-    "incident.triaged": Case.regrade,
-    "incident.amended": Case.regrade,
-    "incident.repinned": lambda case, _event, now: case.repin(now),
+    "incident.triaged": moves.regrade,
+    "incident.amended": moves.regrade,
+    "incident.repinned": moves.repin,
     "incident.assigned": _begins(SIGN),
     "incident.signed": _signed,
     "incident.returned": _stops(SIGN),
@@ -153,9 +130,11 @@ DOES: dict[str, Callable[[Case, Any, int], list[Touched]]] = {
     "incident.resumed": lambda case, _event, now: case.resume(now),
     "incident.unshelved": lambda case, _event, now: case.unshelve(now),
     "incident.supervised": _supervised,
-    "incident.extended": _extended,
-    "incident.report_signed": _report_signed,
+    "incident.extended": moves.extend,
+    "incident.report_signed": moves.report,
+    "incident.acknowledged": moves.acknowledge,
+    "incident.no_one_notified": moves.nobody_reached,
     "incident.breach_withdrawn": _breach_withdrawn,
-    "incident.supervision_replied": _answered_paper,
-    "incident.supervision_lifted": _lifted_paper,
+    "incident.supervision_replied": moves.replied,
+    "incident.supervision_lifted": moves.lifted,
 }
