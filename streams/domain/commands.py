@@ -17,16 +17,17 @@ EVENT, ANSWER, DEAD_ANSWER, PAGE = 0, 1, 3, 4  # positions of what one command c
 COMMAND = 5  # a command to another case
 MORE = 16  # the first event has position EVENT; all else that one record causes 16, 17, …: readers drop what is not above a mark
 LAST = 255  # marks have eight bits for a position
-ROOM = 100  # positions that are left for a command when deadlines have been settled before it
+ROOM = 24  # positions that deadlines leave for a command after them, beside one for each organisation that it names
 
 
 class Places:
     """Hands out the positions of what one record causes, in the order in which it is said."""
 
-    def __init__(self, source: Source, now: int) -> None:
-        """`now`: append time of the record in the case's time, UTC milliseconds."""
+    def __init__(self, source: Source, now: int, named: int = 0) -> None:
+        """`now`: append time of the record in the case's time, UTC milliseconds; `named`: organisations that the command names."""
         self.source, self.now = source, now
         self._free = MORE
+        self._last = LAST - ROOM - named
 
     def take(self) -> int:
         at = self._free
@@ -37,7 +38,7 @@ class Places:
     @property
     def are_scarce(self) -> bool:
         """What can wait waits for the next record."""
-        return self._free > LAST - ROOM
+        return self._free > self._last
 
 
 class Command(Protocol):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from schemas.avro.handover.event import Handover
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.realms import Realm
 from schemas.registry import latest
@@ -21,7 +22,7 @@ from services.embedded.ports import free_port
 from services.sink import container, fence, repair
 from services.sink.container import varint
 from services.sink.plan import Planner
-from services.sink.streams import DELTAS, EVENTS, STREAMS, Stream
+from services.sink.streams import DELTAS, EVENTS, HANDOVERS, STREAMS, Stream
 from services.warehouse.accounts import HASH, rollup_mismatches, row_hash
 from services.warehouse.backend import ENDING, Fenced, Handle, Warehouse, WarehouseError, open_warehouse, scalar
 from services.warehouse.migrate import dump, migrate
@@ -128,6 +129,16 @@ def test_the_clocks_of_an_event_become_named_tuples_with_their_pauses(handle: Ha
     )
     row = {"purpose": "handle", "holder": "water", "due": clock.due_at, "epoch": 2, "no": False}
     assert [dict(one) for one in found] == [row | {"reasons": ["expert_appraisal"], "since": pause.since}] * 3
+
+
+def test_hand_overs_of_every_level_lie_in_one_table(handle: Handle) -> None:
+    fields = {"kind": "offered", "to_desk": "440300-desk", "to_level": "city", "due_at": numbered.START_MS + 7, "realm": "live"}
+    rows = Records(HANDOVERS, lambda number, _: numbered.made(Handover, handover_id=f"h{number}", case_id="c", src_offset=number, **fields))
+    handle.insert_avro(HANDOVERS.inlet, rows.container(3, range(4)))
+    found = handle.rows(
+        "SELECT to_desk, toUnixTimestamp64Milli(due_at) AS due, count() AS rows, max(_blk) AS blk FROM handovers GROUP BY 1, 2"
+    )
+    assert [dict(one) for one in found] == [{"to_desk": "440300-desk", "due": numbered.START_MS + 7, "rows": 4, "blk": 3}]
 
 
 def test_an_insert_fills_facts_and_every_rollup(handle: Handle) -> None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.notification.event import Notification
 from streams.domain.core import Source
 from streams.domain.incident.decide import decide
+from streams.domain.incident.settling import wake_up
 from streams.domain.incident.telling import urgency_of
 from tests.unit.test_incident_clocks import Desk, at, handled
-from tests.unit.test_incident_life_cycle import captured, command
+from tests.unit.test_incident_life_cycle import CASE, captured, command
 
 HALF = 30_000
 
@@ -214,3 +216,22 @@ def test_the_notifiers_word_is_not_taken_from_a_desk_of_another_place() -> None:
     asked = command("nobody_notified", "n", purpose="accept", org="440305-desk", actor_division="440106")
     said = decide(desk.case, asked, Source("incident.commands", 0, 99), at("23 09:16")).emits
     assert [getattr(emit.record, "reason", "") for emit in said] == ["out_of_scope"]
+
+
+def test_what_one_record_causes_is_bounded_and_the_rest_comes_with_the_next() -> None:
+    desk = Desk("A20600", "23 09:00")
+    late = desk.clock("accept")
+    many = tuple(msgspec.structs.replace(late, holder=f"desk-{number}") for number in range(60))
+    desk.state = msgspec.structs.replace(desk.case, clocks=many, state="handling")
+    orgs = tuple(f"org-{number}" for number in range(50))
+    now, rounds = at("23 12:00"), 0
+    while not rounds or 0 < desk.case.next_due <= now:
+        rounds += 1
+        asked = command("convene", f"c{rounds}", orgs=orgs) if rounds == 1 else wake_up(CASE, now, "live")
+        emits = decide(desk.case, asked, Source("incident.commands", 0, 100 + rounds), now)
+        desk.state = emits.state
+        assert max(emit.position for emit in emits.emits) <= 255
+        desk.events += [emit.record for emit in emits.emits if isinstance(emit.record, IncidentEvent)]
+    assert rounds > 4
+    assert len([e for e in desk.events if e.type == "incident.clock_due"]) == 60
+    assert len([e for e in desk.events if e.type == "incident.unacknowledged"]) == 60

@@ -15,11 +15,14 @@ from schemas import registry
 from schemas.codec import codec
 from schemas.headers import derived
 from schemas.realms import REALMS
-from schemas.topics import TOPICS
+from schemas.topics import DESKS, TOPICS
 from services.adapters.murmur import partition_of
 from services.repartition import labels
-from services.repartition.topics import TABLES, row_of
+from services.repartition.topics import TABLES, Held, row_of
+from services.repartition.waiting import groups
+from services.sink.kafka import Topics
 from services.sink.marks import source_of
+from services.sink.streams import HANDOVERS
 from streams import app
 from streams.engine.exits import Exit
 from streams.engine.source import src_of
@@ -111,6 +114,14 @@ def test_every_topic_is_copied_record_by_record_or_is_the_table_of_a_lane() -> N
         for realm in REALMS:
             assert row_of(topic.in_realm(realm, "any.department" if topic.per_department else "")) is topic
     assert row_of("somebody.else") is None
+
+
+def test_the_hand_overs_of_all_levels_are_one_stream_of_the_sink_in_every_realm() -> None:
+    held = [Held(topic.in_realm(realm), topic, realm, 12) for topic in DESKS.values() for realm in REALMS]
+    (group,) = groups(held)
+    assert group.stream is HANDOVERS
+    assert [one.name for one in group.topics] == [one.name for one in held]
+    assert set(Topics("", HANDOVERS, list(REALMS)).names) == {one.name for one in held}
 
 
 async def test_a_worker_whose_settings_count_other_partitions_than_the_topics_ends(monkeypatch: pytest.MonkeyPatch) -> None:

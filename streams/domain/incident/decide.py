@@ -38,7 +38,7 @@ replace = msgspec.structs.replace
 def decide(state: IncidentCase | None, command: IncidentCommand, source: Source, now: int) -> Decision[IncidentCase]:
     """`now`: append time of the command's record, UTC milliseconds; time in a case never runs backwards."""
     now = max(now, state.now) if state else now
-    saying = Saying(source, now)
+    saying = Saying(source, now, len(command.orgs))
     if state:
         state = settled(state, command, saying)
     if command.name == WAKE:

@@ -23,8 +23,8 @@ LIGHTS = (Light.GREEN.value, Light.YELLOW.value, Light.RED.value, Light.DEEP_RED
 class Saying(Places):
     """The events that one record causes, in order and each with its hand-overs, and whom they tell."""
 
-    def __init__(self, source: Source, now: int) -> None:
-        super().__init__(source, now)
+    def __init__(self, source: Source, now: int, named: int = 0) -> None:
+        super().__init__(source, now, named)
         self.emits: list[Emit] = []
 
     def say(
