@@ -59,7 +59,8 @@ class Life:
 
     def take(self, decision: Decision[IncidentCase]) -> None:
         for emit in decision.emits:
-            self.places.append((emit.topic.name, emit.record.src_offset, emit.position))  # type: ignore[attr-defined]
+            if emit.topic is not INCIDENT_COMMANDS:  # which keep the source of the command that they follow from
+                self.places.append((emit.topic.name, emit.record.src_offset, emit.position))  # type: ignore[attr-defined]
             if isinstance(emit.record, IncidentEvent):
                 self.events.append(emit.record)
             elif isinstance(emit.record, Outcome):
