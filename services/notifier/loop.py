@@ -68,7 +68,7 @@ class Loop:
         self._gaps = Gaps()
         self._lines: dict[Place, Line] = {}
         self._committed: dict[Place, tuple[int, str]] = {}
-        self._turned = self._whole = clock()  # when the loop last read, when everything was last committed
+        self._turned = self._whole = self._heard = clock()  # the loop last read, everything was last committed, Kafka last answered
         self._seat: Seat | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._lag: dict[Place, int] = {}
@@ -88,7 +88,7 @@ class Loop:
             self._lines[place] = Line(place, one, answered, self._work, self._writer, reader, self._failpoints)
         self._committed = {place: one.encode() for place, one in standing.items() if place in commits}
         self._consumer = await self._topics.reader(places, {place: standing[place].offset for place in commits if place in standing})
-        self._turned = self._whole = self._clock()
+        self._turned = self._whole = self._heard = self._clock()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Till `stop`; then what is under way is carried out and committed. An unexpected error leaves it."""
@@ -122,7 +122,7 @@ class Loop:
         now = self._clock()
         oldest = min((line.oldest for line in self._lines.values() if line.oldest), default=0)
         newest = max((line.last_time for line in self._lines.values()), default=0)
-        stuck = max(now - self._turned, now - self._whole) / 1000
+        stuck = (now - min(self._turned, self._whole, self._heard)) / 1000
         ways, waiting = self._work.throttle.counts()
         return {
             "ok": stuck < STUCK_SECONDS,
@@ -211,7 +211,8 @@ class Loop:
         while True:
             try:
                 ends = await self._consumer.end_offsets(places)
-            except KafkaError:
+                self._heard = self._clock()
+            except (KafkaError, OSError):
                 ends = {}
             for tp, offset in ends.items():
                 place = (tp.topic, tp.partition)

@@ -29,6 +29,7 @@ DOCUMENTS = (
     "schemas/README.md",
     "schemas/policies/README.md",
     "schemas/reference/README.md",
+    "services/notifier/README.md",
     "services/replay/README.md",
     *RUNBOOKS,
 )
