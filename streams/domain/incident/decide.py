@@ -166,7 +166,10 @@ def _inner(command: IncidentCommand, now: int, name: str, to: str, reason: str, 
 
 
 def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase:
+    """UnknownPolicy when the entrance stamped a version of a later release: a lane that is too old must not open the case otherwise."""
     holder, holder_level = entered_at(command)
+    if command.policy_version:
+        rules.book(command.policy_version)
     fields: dict[str, Any] = {
         "case_id": command.case_id,
         "case_number": ids.case_number(command.case_id, command.division, command.occurred_at),
@@ -188,7 +191,7 @@ def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase
         "producer": command.producer,
         "handler_person": "",
         "opened_at": command.occurred_at,
-        "policy_version": command.policy_version if command.policy_version and rules.is_known(command.policy_version) else latest(),
+        "policy_version": command.policy_version or latest(),
         "calendar_version": calendar.LATEST,
         "home_cluster": command.home_cluster,
         "ownership_epoch": 0,

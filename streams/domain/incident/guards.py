@@ -172,6 +172,14 @@ def response(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusa
     return None if rank(command.actor_level) >= rank(state.holder_level) else Refusal.LEVEL_TOO_LOW
 
 
+def grantor(state: IncidentCase, command: IncidentCommand, now: int) -> Refusal | None:
+    """批准延期: where the policy leaves it to the head of the body itself (信访工作条例 34), the holder's level will do."""
+    clock = timing.to_extend(state, command)
+    if clock and rules.granted_by_head(state.policy_version, clock.policy) and rank(command.actor_level) >= rank(state.holder_level):
+        return None
+    return superior(state, command, now)
+
+
 def extensible(state: IncidentCase, command: IncidentCommand, now: int) -> Refusal | None:
     """延期: once, before it is due, by the handler's superior."""
     return timing.why_not_extend(state, command, now)
@@ -239,6 +247,7 @@ GUARDS: dict[Guard, Check] = {
     Guard.TASKS_DONE: tasks_done, Guard.GROUND: ground, Guard.APPROVER: other_person, Guard.SUSPENDED: suspended, Guard.SHELVED: shelved,
     Guard.SUPERIOR: superior, Guard.REVIEW: review, Guard.RUNG: rung, Guard.OWES_REPLY: owes_reply, Guard.ISSUER: issuer,
     Guard.RESPONSE: response, Guard.EXTENSIBLE: extensible, Guard.AFFECTED: affected, Guard.TARGET: target, Guard.ABSORBED: absorbed,
-    Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler, Guard.REPIN: repin, Guard.SHOWN: shown,
+    Guard.AMENDMENT: amendment, Guard.CONTESTABLE: contestable, Guard.RULER: ruler, Guard.REPIN: repin,
+    Guard.GRANTOR: grantor, Guard.SHOWN: shown,
     Guard.WINDOW: window, Guard.DRAFT: draft, Guard.SIGNER: signer, Guard.AWAITED: awaited, Guard.UNREACHED: unreached,
 }  # fmt: skip

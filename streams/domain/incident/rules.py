@@ -53,6 +53,7 @@ class Book:
         every = [*self.policies.clocks, *(rung.reply for rung in self.policies.rungs.values())]
         every += [hop.clock for report in self.policies.reports for hop in report.hops]
         self.rules: dict[str, clocks.Rule] = {_reference(rule): _ours(rule) for rule in every}
+        self.by_head = frozenset(_reference(one) for one in every if one.extension and one.extension.by is Grantor.OWN_HEAD)
         self.rungs: tuple[str, ...] = tuple(self.policies.rungs)  # from the mildest up
 
 
@@ -94,6 +95,11 @@ def limit(version: str, purpose: str, incident_type: str, grade: int) -> Limit |
     """None: the policies set no such limit."""
     found = book(version).policies.clock(purpose, incident_type, grade)
     return Limit(book(version).rules[_reference(found)], found.starts) if found else None
+
+
+def granted_by_head(version: str, reference: str) -> bool:
+    """Whether the head of the body that holds a case may extend such a clock."""
+    return reference in book(version).by_head
 
 
 def is_known(version: str) -> bool:

@@ -61,6 +61,7 @@ class Guard(StrEnum):
     CONVENER = "convener"  # the lead body of the joint handling
     TASKS_DONE = "tasks_done"  # every task is done or waived
     GROUND = "ground"  # a ground of the suspension policy, for no longer than it allows
+    GRANTOR = "grantor"  # as the policy of the clock says: a level above the holder's, or the holder's own
     APPROVER = "approver"  # a named person who is not the handler
     SUSPENDED = "suspended"
     SHELVED = "shelved"
@@ -129,7 +130,7 @@ TABLE: tuple[Row, ...] = (
     _row("reply_supervision", SUPERVISED, None, "supervision_replied", G.OWES_REPLY),
     _row("lift_supervision", SUPERVISED, None, "supervision_lifted", G.ISSUER),
     _row("respond", OPEN, None, "responded", G.RESPONSE),
-    _row("extend", OPEN, None, "extended", G.REASON, G.SUPERIOR, G.APPROVER, G.EXTENSIBLE),
+    _row("extend", OPEN, None, "extended", G.REASON, G.GRANTOR, G.APPROVER, G.EXTENSIBLE),
     _row("acknowledge", OPEN, None, "acknowledged", G.AWAITED),
     _row(UNREACHED, OPEN, None, "no_one_notified", G.UNREACHED),
     _row("contest", CONTESTED, None, "contested", G.REASON, G.CONTESTABLE),

@@ -176,7 +176,7 @@ def _replied(before: IncidentCase, after: IncidentCase, _command: IncidentComman
 
 
 def _extended(_before: IncidentCase, after: IncidentCase, command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
-    chosen = _to_extend(after, command)
+    chosen = to_extend(after, command)
     assert chosen
     rule = rule_of(after, chosen)
     longer = extend(chosen, rule, cal_of(chosen), command.amount or rule.extension, now)
@@ -194,12 +194,13 @@ SPECIAL: dict[str, Special] = AFTER_END | {
 }  # fmt: skip
 
 
-def _to_extend(state: IncidentCase, command: IncidentCommand) -> Clock | None:
+def to_extend(state: IncidentCase, command: IncidentCommand) -> Clock | None:
+    """The running clock that an extension names; the newest of its purpose."""
     return next((clock for clock in reversed(state.clocks) if clock.purpose == command.purpose and not clock.stopped_at), None)
 
 
 def why_not_extend(state: IncidentCase, command: IncidentCommand, now: int) -> Refusal | None:
-    clock = _to_extend(state, command)
+    clock = to_extend(state, command)
     if clock is None:
         return Refusal.CLOCK_UNKNOWN
     rule = rule_of(state, clock)
