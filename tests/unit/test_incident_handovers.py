@@ -184,3 +184,19 @@ def test_a_level_without_a_desk_of_its_own_gets_no_handover() -> None:
     assert not [emit for emit in decision.emits if isinstance(emit.record, Handover)]
     assert decision.state
     assert [one.desk for one in decision.state.senders] == ["440305-desk"]
+
+
+def test_who_offers_twice_hears_of_the_end_once() -> None:
+    desk = handled()
+    for day in ("24", "25"):
+        desk.do("offer_up", f"{day} 09:00")
+        desk.do("return", f"{day} 10:00", reason="not_ours", **CITY)
+    desk.do("withdraw", "26 09:00")
+    assert heard([one for one in desk.handovers if one.kind == "ended"]) == [("ended", "440305-desk", "440305-desk")]
+
+
+def test_who_hands_down_what_it_had_offered_itself_needs_no_answer() -> None:
+    desk = handled()
+    desk.do("offer_up", "24 09:00")
+    desk.do("assign_down", "24 10:00", level="town", org="street", actor_level="county", actor_org="440305-desk")
+    assert heard(desk.handovers)[1:] == [("handed_down", "440305-desk", "street")]
