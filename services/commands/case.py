@@ -23,6 +23,7 @@ InRealm = Annotated[Realm, typer.Option("--realm")]
 AsOf = Annotated[str, typer.Option("--as-of", metavar="TIME", help="As known then: 2026-11-22T08:30:00+08:00, or a day.")]
 SECONDS = 30.0
 PAGE = 500
+WIDTH = 160  # where nobody looks: no cell is folded for a screen that is not there
 CONDITIONS = ("working", "untaken", "unsigned", "suspended", "shelved")
 TIMES = ("opened_at", "occurred_at", "received_at", "updated_at")
 
@@ -164,8 +165,8 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 160)
+    terminal = Console()
+    (terminal if terminal.is_terminal else Console(width=WIDTH)).print(table)
 
 
 def _time(ms: int | None) -> str:
