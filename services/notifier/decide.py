@@ -4,7 +4,7 @@ contacts ── none ───────────────────�
    │ each person, channels in the order he wants them
    ├─ urgency 1: all of them at once, never throttled
    ├─ else the first with room in its window ────▶ a message; with it whatever waited there: a bundle
-   └─ none has room ─────────────────────────────▶ waits for the next bundle on the first; has failed if what went there last did
+   └─ none has room ─────────────────────────────▶ waits for the next bundle on the first; not if what went there last failed
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streams.domain.core import Source
 KEY_CHARACTERS = 200
 URGENT = 1  # life in danger, or nobody knows
 THROTTLED, SUPPRESSED, NO_ONE = "throttled", "suppressed", "no_one_notified"  # statuses, beside SENT and BUNDLED
-NO_CHANNEL = "no_channel"
+NO_CHANNEL, BROKEN = "no_channel", "broken"
 NOBODY_ON_DUTY, CHANNELS_FAILED, UNREADABLE = "nobody_on_duty", "channels_failed", "unreadable"
 NOT_LIVE, TOO_OLD = "not_live", "too_old"
 
@@ -160,7 +160,7 @@ def _status(plan: Plan, ways: Sequence[Tried]) -> tuple[str, str]:
     for result, status in ((SENT, SENT), (BUNDLED, BUNDLED), (WAITING, THROTTLED)):
         if result in results:
             return status, ""
-    return NO_ONE, CHANNELS_FAILED if FAILED in results else NO_CHANNEL if results else NOBODY_ON_DUTY
+    return NO_ONE, CHANNELS_FAILED if results & {FAILED, BROKEN} else NO_CHANNEL if results else NOBODY_ON_DUTY
 
 
 def _sending(contact: Contact, channels: Sequence[Channel], throttle: Throttle, now: int) -> Sending | None:
@@ -177,7 +177,7 @@ def _waits(contact: Contact, what: Waiting, throttle: Throttle) -> Tried:
     """Nobody may rely on a bundle over a way that is broken: then the person counts as not told, and whoever comes next is."""
     way = Way(contact.person, contact.channels[0].kind)
     if throttle.broken(way):
-        return Tried(*way, FAILED)
+        return Tried(*way, BROKEN)
     throttle.wait(way, what)
     return Tried(*way, WAITING)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
@@ -212,6 +212,7 @@ def test_every_notification_has_exactly_one_result_and_life_in_danger_never_wait
 
 
 @given(steps)
+@example([("tell", "one-desk", 3), ("break", "a@sms"), ("live", ""), ("tell", "two-desk", 3)])  # no room, and what went last failed
 @settings(max_examples=300, deadline=None)
 def test_nobody_is_told_more_often_than_the_windows_allow(story: list[tuple[object, ...]]) -> None:
     """By what is on record. Life in danger fills windows and minds none."""

@@ -121,7 +121,7 @@ def test_over_a_way_that_is_broken_nobody_counts_as_told_by_a_bundle_to_come() -
     (sending,) = decided(people, throttle, START).sendings
     assert instead(sending, throttle, START) is None
     plan = decided(people, throttle, START + 1)
-    assert plan.settled == (Tried("a", "sms", "failed"),)
+    assert plan.settled == (Tried("a", "sms", "broken"),), "no message was sent, and none is counted"
     assert page(plan).reason == "channels_failed"
     throttle.ended(Way("a", "sms"), well=True)
     assert page(decided(people, throttle, START + 2)).status == "throttled"
