@@ -7,27 +7,34 @@ import csv
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import httpx
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from schemas.ids import case_id
+from schemas.bounds import parse_time
+from schemas.errors import InvalidPayload
+from schemas.ids import CHINA, case_id
 from schemas.realms import Realm
 from services.adapters.murmur import partition_of
+from services.clock import now_ms
 from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
 from services.keys import KeyStore
 from services.replay.errors import MappingError
 from services.replay.mapping import Mapping, load
 from services.replay.outcomes import Outcomes, ReadPortAway, Wait, count, settled
+from services.replay.passing import pass_time
 from services.replay.reader import Damaged, open_rows, row_estimate
 from services.replay.rows import RowMapper
 from services.replay.run import Counts, Refused
 from services.replay.run import replay as send
 from services.replay.sender import Plan
+from services.settings import Settings
 
 LANES = 4
 REQUEST_S = 60.0
@@ -49,26 +56,80 @@ class Call(NamedTuple):
 
 
 def replay(
-    data: Annotated[Path, typer.Argument(help="csv or csv.gz", exists=True, dir_okay=False)],
+    data: Annotated[Path | None, typer.Argument(help="csv or csv.gz", exists=True, dir_okay=False)] = None,
     *,
-    mapping: Annotated[Path, typer.Option(help="Mapping file (TOML); services/replay/README.md explains it.", exists=True, dir_okay=False)],
+    mapping: Annotated[
+        Path | None, typer.Option(help="Mapping file (TOML); services/replay/README.md explains it.", exists=True, dir_okay=False)
+    ] = None,
     realm: Annotated[Realm, typer.Option()] = Realm.REPLAY,
     speed: Annotated[str, typer.Option(help="Seconds of the data's clock a second, or max.")] = "max",
     limit: Annotated[int | None, typer.Option(help="Only the first N rows.", min=1)] = None,
     errors: Annotated[Path | None, typer.Option(help="Where rows that could not be sent are listed.")] = None,
+    until: Annotated[
+        str, typer.Option(help="Then let the realm's own time run on to this moment (RFC 3339), so that all that was due by then is told.")
+    ] = "",
     wait: Annotated[float, typer.Option(help="Seconds without a new outcome after which we stop waiting.", min=0)] = 60.0,
     data_dir: DataDir = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Replay a real file into a realm; the summary accounts for every row."""
+    """Replay a real file into a realm; the summary accounts for every row. With --until, and with no file too, time passes in it."""
     settings, state = running(data_dir)
+    if realm not in state["realms"]:
+        end(f"this platform does not serve realm {realm.value}", BAD_CALL)
+    moment = _moment(until, realm)
+    if data is None or mapping is None:
+        if data or mapping or not moment:
+            end("a replay takes a file and its --mapping, or --until alone", BAD_CALL)
+        summary: dict[str, Any] = {}
+    else:
+        summary = _replayed(settings, state, data, mapping, realm, speed, limit, errors, wait)
+    if moment and not summary.get("failure"):  # rows that were not sent must not find their future told already
+        passed = asyncio.run(_passed(state["bootstrap"], realm, moment, settings.partitions, wait))
+        summary |= {"until": moment, "settled": passed}
+    if as_json:
+        print_json(summary)
+    else:
+        _say(summary)
+    raise typer.Exit(_exit_code(summary))
+
+
+def _moment(text: str, realm: Realm) -> int:
+    """UTC milliseconds; 0 for no text."""
+    if not text:
+        return 0
+    if realm.time_source != "log":
+        end(f"in realm {realm.value} time passes by itself; --until is for realms on log time", BAD_CALL)
+    try:
+        moment, _ = parse_time(text)
+    except InvalidPayload as error:
+        end(f"--until: {error.detail}", BAD_CALL)
+    return moment if moment <= now_ms() else end("--until lies in the future", BAD_CALL)
+
+
+async def _passed(bootstrap: str, realm: Realm, moment: int, partitions: int, wait: float) -> bool:
+    try:
+        return await pass_time(bootstrap, realm, moment, partitions, wait)
+    except KafkaError as error:
+        end(f"time did not pass: Kafka does not answer ({type(error).__name__})", ENDED_EARLY)
+
+
+def _replayed(
+    settings: Settings,
+    state: dict[str, Any],
+    data: Path,
+    mapping: Path,
+    realm: Realm,
+    speed: str,
+    limit: int | None,
+    errors: Path | None,
+    wait: float,
+) -> dict[str, Any]:
+    """The summary of a whole file."""
     try:
         rules = load(mapping)
         rules.check_realm(realm)
     except MappingError as error:
         end(f"mapping {mapping.name}: {error}", BAD_CALL)
-    if realm not in state["realms"]:
-        end(f"this platform does not serve realm {realm.value}", BAD_CALL)
     producer_key, admin_key = platform_key(state, "producer"), platform_key(state, "admin")
     principal = KeyStore(settings.keys_file).find(producer_key)
     if principal is None:
@@ -95,11 +156,7 @@ def replay(
             summary["errors_file"] = str(listed)
     except (MappingError, Damaged, OSError) as error:
         end(f"{data.name}: {error}", BAD_CALL)
-    if as_json:
-        print_json(summary)
-    else:
-        _say(summary)
-    raise typer.Exit(_exit_code(summary))
+    return summary
 
 
 def _speed(text: str) -> float:
@@ -169,12 +226,17 @@ def _summary(call: Call, counts: Counts, outcomes: Outcomes, seconds: float, all
 
 
 def _exit_code(summary: dict[str, Any]) -> int:
-    if summary["failure"] or summary["missing_outcomes"] or "outcomes_unknown" in summary:
+    if summary.get("failure") or summary.get("missing_outcomes") or "outcomes_unknown" in summary or summary.get("settled") is False:
         return ENDED_EARLY
-    return NOT_ALL if summary["not_mapped"] or summary["rejected"] else 0
+    return NOT_ALL if summary.get("not_mapped") or summary.get("rejected") else 0
 
 
 def _say(summary: dict[str, Any]) -> None:
+    if "settled" in summary:
+        done = "all that was due by then is told" if summary["settled"] else "the case lane stands still: not all that was due is told yet"
+        typer.echo(f"time passed to {datetime.fromtimestamp(summary['until'] / 1000, CHINA).isoformat()}: {done}")
+    if "mapping" not in summary:
+        return
     lines = [
         f"{summary['mapping']} -> realm {summary['realm']}" + (" (places invented)" if summary["invented_places"] else ""),
         f"read {summary['read']:,} · accepted {summary['accepted']:,} in {summary['seconds']:.1f} s ({summary['events_per_s']:,}/s)",
