@@ -1,7 +1,7 @@
 """How much the auditor of timers takes: `python -m tests.bench.timer_audit [CASES]`.
 
-Each case is captured, accepted, triaged, assigned and signed, tells some deadlines and has four running clocks at the end. Cases are made from
-a few recorded by the core, with ids and times of their own; records are decoded as from a broker.
+Each case is captured, accepted, triaged, assigned, signed, offered up and supervised, tells some deadlines and has four running clocks at
+the end. Cases are made from a few recorded by the core, with ids of their own; records are decoded as from a broker.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import intern
 from typing import Any
 
 from services.audit.timers import moves
@@ -43,11 +44,11 @@ def lived(case: Case, event: Any) -> list[Touched]:
 
 def _stand(case: Case, event: Any) -> None:
     """How the case stands after it."""
-    case.state, case.kind, case.grade, case.place = event.state, event.incident_type, event.grade, event.division
-    case.holder, case.level, case.round, case.opened_at = event.holder, event.holder_level, event.round, event.opened_at
-    case.policy, case.calendar = event.policy_version, event.calendar_version
+    case.state, case.kind, case.place = intern(event.state), intern(event.incident_type), intern(event.division)
+    case.holder, case.level, case.grade, case.round = intern(event.holder), intern(event.holder_level), event.grade, event.round
+    case.policy, case.calendar, case.opened_at = intern(event.policy_version), intern(event.calendar_version), event.opened_at
     if event.type not in PAPERS and event.type != "incident.supervised":
-        case.rung = event.supervised_rung
+        case.rung = intern(event.supervised_rung)
 
 
 def _purpose(*purposes: str) -> Callable[[Clock], bool]:
