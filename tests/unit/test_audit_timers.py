@@ -167,6 +167,20 @@ def test_a_firing_told_by_a_later_record_than_the_next_is_late(lives: list[Life]
     assert tried > 10
 
 
+def test_what_a_full_record_leaves_to_the_next_wake_up_is_not_missing(lives: list[Life]) -> None:
+    life, at = next(
+        (life, at)
+        for life in lives
+        for at in life.firings
+        if at + 2 < len(life.events) and not firing_of(life.events[at + 1]) and life.events[at + 1].type == "incident.responded"
+    )
+    event, after = life.events[at], life.events[at + 1]
+    events = [*life.events[:at], changed(after, src_position=240), changed(event, received_at=after.received_at), *life.events[at + 2 :]]
+    assert "missing" not in audited([spoilt(life, events)]).counts
+    events[at] = after
+    assert counts([life], spoilt(life, events)) == {"late": 1}
+
+
 def test_a_step_that_tells_somebody_else_and_a_clock_nobody_started_are_found(lives: list[Life]) -> None:
     life, at = each(lives, 1, lambda event: event.type == "incident.ran_late")[0]
     events = [*life.events[:at], changed(life.events[at], tell="nobody"), *life.events[at + 1 :]]

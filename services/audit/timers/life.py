@@ -44,11 +44,16 @@ def lived(case: Case, event: Any) -> list[Touched]:
 
 def _stand(case: Case, event: Any) -> None:
     """How the case stands after it."""
-    case.state, case.kind, case.place = intern(event.state), intern(event.incident_type), intern(event.division)
-    case.holder, case.level, case.grade, case.round = intern(event.holder), intern(event.holder_level), event.grade, event.round
-    case.policy, case.calendar, case.opened_at = intern(event.policy_version), intern(event.calendar_version), event.opened_at
+    case.state, case.kind, case.place = _one(event.state), _one(event.incident_type), _one(event.division)
+    case.holder, case.level, case.grade, case.round = _one(event.holder), _one(event.holder_level), event.grade, event.round
+    case.policy, case.calendar, case.opened_at = _one(event.policy_version), _one(event.calendar_version), event.opened_at
     if event.type not in PAPERS and event.type != "incident.supervised":
-        case.rung = intern(event.supervised_rung)
+        case.rung = _one(event.supervised_rung)
+
+
+def _one(text: str) -> str:
+    """One copy of each text for all cases."""
+    return intern(str(text))
 
 
 def _purpose(*purposes: str) -> Callable[[Clock], bool]:

@@ -85,6 +85,7 @@ def levels_of(place: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+@cache
 def desk_of(place: str, level: str) -> str:
     """The duty desk of that level; "" where the place has no such level."""
     return next((f"{code}-desk" for name, code in levels_of(place) if name == level), "")

@@ -26,6 +26,7 @@ from services.audit.timers.table import Waiting
 from services.audit.timers.waiting import SUPERVISED, Saying, Want, do, next_moment, saying, wants
 
 SHIFT = 8
+ROOM = 255 - 24  # positions of a record before a command's own, less one for each organisation that it names
 
 
 class Watch:
@@ -105,7 +106,9 @@ class Watch:
     # --- what was asked for
 
     def _asked(self, case: Case, event: Any) -> None:
-        missed = self._settle(case, max(case.now, event.received_at), event)
+        full = event.src_position >= ROOM - event.open_tasks  # what one record may cause ran out: the rest waits for the next wake-up
+        self.report.figures["full_records"] += full
+        missed = not full and self._settle(case, max(case.now, event.received_at), event)
         touched = lived(case, event)
         self.report.figures["clocks"] += sum(one.stopped_at == 0 for one in touched)
         self._agree(case, event, touched, told=missed)
