@@ -102,6 +102,14 @@ async def test_who_handled_a_case_does_not_verify_it_but_a_colleague_of_the_same
     assert (desk.state.state, desk.state.handler_person) == ("closed", A)
 
 
+async def test_who_signed_for_a_case_does_not_verify_it_when_a_colleague_reported_it(desk: Desk) -> None:
+    await desk.handled_by(A)
+    assert await desk.do(B, "report", evidence=True) == "applied"
+    assert await desk.do(A, "verify_ok") == "same_person"
+    assert await desk.do(B, "verify_ok") == "same_person"
+    assert await desk.do(CITY, "verify_ok") == "applied"
+
+
 async def test_another_post_of_the_same_person_is_no_other_person(desk: Desk) -> None:
     await desk.handled_by(A)
     assert await desk.do("A at the city", "extend", reason="parts", purpose="handle") == "same_person"

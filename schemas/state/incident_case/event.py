@@ -184,3 +184,4 @@ class IncidentCase(msgspec.Struct, frozen=True, kw_only=True):
     filed: tuple[Filed, ...] = ()
     source_due_at: int = 0
     senders: tuple[Sender, ...] = ()
+    signer_person: str = ""

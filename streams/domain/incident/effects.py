@@ -58,7 +58,7 @@ def assign(state: IncidentCase, command: IncidentCommand, _now: int) -> Fields:
 
 
 def sign(state: IncidentCase, command: IncidentCommand, _now: int) -> Fields:
-    return {"handler_person": command.actor_person or state.handler_person}
+    return {"handler_person": command.actor_person or state.handler_person, "signer_person": command.actor_person or state.signer_person}
 
 
 def object_(state: IncidentCase, _command: IncidentCommand, _now: int) -> Fields:

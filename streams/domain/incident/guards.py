@@ -60,10 +60,10 @@ def common_superior(state: IncidentCase, command: IncidentCommand, _now: int) ->
 
 
 def other_person(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
-    """A named person who is not the handler; one desk or two posts of one person make no second person."""
+    """A named person who neither signed for the case nor reported it; one desk or two posts of one person make no second person."""
     if not command.actor_person:
         return Refusal.PERSON_MISSING
-    return None if command.actor_person != state.handler_person else Refusal.SAME_PERSON
+    return Refusal.SAME_PERSON if command.actor_person in (state.handler_person, state.signer_person) else None
 
 
 def not_offered(state: IncidentCase, _command: IncidentCommand, _now: int) -> Refusal | None:
