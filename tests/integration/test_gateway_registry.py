@@ -28,7 +28,7 @@ SUBJECT = "intake.demo-value"
 REPORT = {
     "external_id": "SZ-1", "source_version": 2, "type": "A10100", "division": "440305", "occurred_at": "2026-11-22T08:30:00+08:00",
     "state": "handling", "holder": "应急局", "reassignments": None, "reopens": None, "grade": 3,
-    "longitude": 113.948, "latitude": 22.553, "reason": None,
+    "longitude": 113.948, "latitude": 22.553, "reason": None, "due_at": None,
 }  # fmt: skip
 OWN = registry.latest("incident_report").text
 
@@ -101,7 +101,7 @@ def test_an_unknown_schema_is_refused_with_reason_and_place(served: Gateway) -> 
         serializer({**REPORT, "phone": "1"}, SerializationContext(TOPIC, MessageField.VALUE))
     assert refused.value.http_status_code == 422
     assert "released through the repository" in refused.value.error_message
-    assert "backward, at /fields/13: reader_field_missing_default_value (phone)" in refused.value.error_message
+    assert "backward, at /fields/14: reader_field_missing_default_value (phone)" in refused.value.error_message
 
 
 def test_the_read_routes_answer_as_confluents_do(served: Gateway) -> None:
@@ -120,8 +120,8 @@ def test_the_read_routes_answer_as_confluents_do(served: Gateway) -> None:
             found = http.post(f"/subjects/{subject}", params={"normalize": "true"}, json={"schema": latest["schema"]})
             assert found.json() == latest
         assert http.get("/subjects").headers["content-type"] == "application/vnd.schemaregistry.v1+json"
-        assert http.get(f"/subjects/sandbox.{SUBJECT}/versions").json() == [1]
-        assert http.get("/subjects/intake.another-office-value/versions").json() == [1]
+        assert http.get(f"/subjects/sandbox.{SUBJECT}/versions").json() == [1, 2]
+        assert http.get("/subjects/intake.another-office-value/versions").json() == [1, 2]
         assert http.get("/schemas/types").json() == ["AVRO"]
 
 
