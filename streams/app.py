@@ -179,7 +179,10 @@ def _agent(app: App, name: str, settings: WorkerSettings) -> Callable[..., Any]:
             chunk = event.value
             if chunk.take():
                 try:
-                    runner[0].run(chunk)
+                    for _ in runner[0].steps(chunk):
+                        consumer: Any = app.consumer
+                        consumer.moves(chunk)
+                        await asyncio.sleep(0)
                 except Exception as error:
                     app.log.exception("a chunk could not be decided")
                     die(Exit.SHIPMENT_FAILED, repr(error).replace('"', "'"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,17 +98,21 @@ class Worker:
         self.table.restore({0: part})
         forget_shipped(part, committed)
         self.metrics = WorkerMetrics(CollectorRegistry(), "bells")
-        self._shipped: list[tuple[list[tuple[bytes, bytes]], list[Output]]] = []
+        self.shipped: list[tuple[list[tuple[bytes, bytes]], list[Output]]] = []
         log_time = realm_of(topic).time_source == "log"
         self._runner = Runner("bells", self.processor, self.table, self._ship, self.metrics, 1, "test", log_time=log_time)
 
     def _ship(self, chunk: Chunk, changes: Any, outputs: Any) -> None:
-        self._shipped.append((changes, [output for _, output in outputs]))
+        self.shipped.append((changes, [output for _, output in outputs]))
 
     def run(self, records: Sequence[ConsumerRecord]) -> tuple[list[tuple[bytes, bytes]], list[Output]]:
         """(changes of the table, outputs) of one chunk."""
-        self._runner.run(Chunk(None, Ledger(TP(records[0].topic, 0), records[0].offset), records))  # type: ignore[arg-type]
-        return self._shipped.pop()
+        for _ in self.steps(records):
+            pass
+        return self.shipped.pop()
+
+    def steps(self, records: Sequence[ConsumerRecord]) -> Iterator[None]:
+        return self._runner.steps(Chunk(None, Ledger(TP(records[0].topic, 0), records[0].offset), records))  # type: ignore[arg-type]
 
 
 def kept(outputs: Iterable[Output]) -> list[Output]:

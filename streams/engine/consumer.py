@@ -56,6 +56,11 @@ class Consumer(driver.Consumer):
     def is_current(self, ledger: Ledger) -> bool:
         return self.flow_active and self.ledgers.get(ledger.tp) is ledger
 
+    def moves(self, chunk: Chunk) -> None:
+        """A long chunk that is being decided does not stand still."""
+        if chunk in self.taken:
+            self.taken[chunk] = time.monotonic()
+
     def on_taken(self, chunk: Chunk) -> None:
         self.taken[chunk] = time.monotonic()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
@@ -18,6 +19,7 @@ from streams.engine.working import Working
 LINE = ".timers"  # after the input topic's name: the source line of settlements
 PLACE_BITS = 24  # settlements between two records of a partition
 Said = list[tuple[int, Output]]  # partition and record
+Settling = Generator[None, None, AbstractSet[bytes]]
 
 
 class Stored(NamedTuple):
@@ -47,8 +49,9 @@ class LogTime:
         self._timed = timed
         self._decider = decider
 
-    def before(self, record: ConsumerRecord, part: Part, work: Working, wheel: Wheel, outputs: Said) -> AbstractSet[bytes]:
-        """Adds what is said to `outputs`; answers the keys that were settled now. `part`: the table as it was before the chunk."""
+    def before(self, record: ConsumerRecord, part: Part, work: Working, wheel: Wheel, outputs: Said) -> Settling:
+        """Adds what is said to `outputs`; answers the keys that were settled now, and yields after each, so that others have a turn.
+        `part`: the table as it was before the chunk."""
         if wheel.told is None:
             wheel.told = _told(part)
         stored = wheel.told.pop(record.offset, [])
@@ -68,6 +71,7 @@ class LogTime:
                 place = self._again(record, stored.pop(0), place, outputs)
             settled.add(key)
             place += self._settle(record, found, place, held, work, outputs)
+            yield
             if 0 < work.get(key).due <= due:  # it will not go: the next record tries again
                 stuck.add(key)
                 aside.append((work.get(key).due, key))

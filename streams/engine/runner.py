@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
@@ -40,6 +40,7 @@ from streams.engine.working import LOOSE, MARK, Working
 log = get_logger(__name__)
 NONE: AbstractSet[bytes] = frozenset()
 ATTEMPTS = 3
+SLICE_SECONDS = 0.05  # of deciding, before the event loop has its turn
 KEY_CHARACTERS = 200  # of a letter's own key; the original key stands whole in the letter
 TRACE_BYTES = 128  # W3C's takes 55
 
@@ -87,18 +88,33 @@ class Runner:
         self._codecs: dict[type[msgspec.Struct], Codec[Any]] = {}
         self._attributes: dict[str, Headers] = {}
         self._answers: Counter[tuple[str, str]] = Counter()
+        self._turn = 0.0  # when the loop is to have its turn
 
     def run(self, chunk: Chunk) -> None:
-        """Decides every record of a chunk that was taken."""
+        """Decides every record of a chunk that was taken, in one go."""
+        for _ in self.steps(chunk):
+            pass
+
+    def steps(self, chunk: Chunk) -> Iterator[None]:
+        """Decides every record of a chunk that was taken, and yields after each SLICE_SECONDS: one record of a log may have thousands of
+        timers to settle before it, and heartbeats must not wait for them. It is gone through to its end before the next chunk begins."""
         started = time.perf_counter()
+        self._turn = started + SLICE_SECONDS
         table = self._table
         part: Part = {} if table is None else table.parts[chunk.tp.partition]
         wheel = None if table is None else table.wheels.get(chunk.tp.partition)
         work = Working(part, wheel)
         outputs: Said = []
         for record in chunk.records:
-            settled = self._log_time.before(record, part, work, wheel, outputs) if self._log_time and wheel is not None else NONE
+            settled: AbstractSet[bytes] = NONE
+            if self._log_time and wheel is not None:
+                settled = yield from self._paced(self._log_time.before(record, part, work, wheel, outputs))
             self._one(record, work, outputs, settled)
+            if time.perf_counter() > self._turn:
+                yield
+                self._turn = time.perf_counter() + SLICE_SECONDS
+        if table is not None and table.parts.get(chunk.tp.partition) is not part:
+            return  # taken from us meanwhile, or restored anew: it is decided again, by whoever has it now
         changes = [] if table is None else work.changes()
         part.update(changes)
         if wheel is not None:
@@ -108,6 +124,18 @@ class Runner:
         self._metrics.tally(self._answers)
         self._answers.clear()
         self._ship(chunk, changes, outputs)
+
+    def _paced(self, settling: Generator[None, None, AbstractSet[bytes]]) -> Generator[None, None, AbstractSet[bytes]]:
+        """Yields now and then what the settling yields after each key."""
+        while True:
+            try:
+                next(settling)
+            except StopIteration as end:
+                found: AbstractSet[bytes] = end.value
+                return found
+            if time.perf_counter() > self._turn:
+                yield
+                self._turn = time.perf_counter() + SLICE_SECONDS
 
     def _one(self, record: ConsumerRecord, work: Working, outputs: Said, settled: AbstractSet[bytes]) -> None:
         """`settled`: keys whose version is this record's already, though it was not applied to them."""

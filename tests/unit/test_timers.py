@@ -18,6 +18,7 @@ from services.repartition.copying import Account, Route
 from services.repartition.tables import TableAccount, planned
 from streams.agents.relay import RelayProcessor
 from streams.app import WorkerSettings, build_app
+from streams.engine import runner
 from streams.engine.source import src_of
 from streams.engine.value import QUARANTINED, Value, due_of, outbox_at, pack, unpack, version_of, without_outbox
 from streams.engine.wheel import SLACK, Timed, Wheel
@@ -230,3 +231,26 @@ def test_a_timer_moves_with_its_key_to_another_number_of_partitions() -> None:
 def test_a_wake_up_says_that_it_is_one() -> None:
     assert is_wake_up(record(WALL, 0, AT, b"a", b"wake", [("wake", b"1")]))
     assert not is_wake_up(record(WALL, 0, AT, b"a", b"wake"))
+
+
+def test_many_timers_before_one_record_let_the_loop_have_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
+    worker = Worker(LOG)
+    worker.run([record(LOG, number, 0, b"key-%d" % number, b"arm 10") for number in range(50)])
+    steps = worker.steps([record(LOG, 50, 1_000, b"another", b"arm 5")])
+    assert sum(1 for _ in steps) >= 50, "after each of them"
+    assert len(rung(worker.shipped.pop()[1])) == 50
+
+
+@pytest.mark.parametrize("topic", [LOG, WALL])
+def test_a_chunk_whose_partition_was_restored_while_it_was_decided_says_nothing(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "SLICE_SECONDS", 0.0)
+    worker = Worker(topic)
+    chunk = [record(topic, number, number, b"key-%d" % number, b"arm 5") for number in range(10)]
+    steps = worker.steps(chunk)
+    next(steps)
+    worker.table.restore({0: {}})
+    assert len(list(steps)) >= 9
+    assert worker.shipped == []
+    assert worker.table.parts == {0: {}}
+    assert worker.run(chunk)[0], "it is decided again by whoever has the partition now"
