@@ -184,6 +184,18 @@ def test_an_offer_that_is_returned_leaves_the_case_where_it_was() -> None:
     assert (desk.case.upstream, desk.case.holder, desk.case.reassignments) == (None, "water", 0)
 
 
+def test_an_offer_that_nobody_answered_ends_with_the_case_and_does_not_come_back_with_it() -> None:
+    desk = handled()
+    assert desk.do("offer_up", "23 14:10", reason="too_big") == "applied"
+    assert desk.do("report", "23 14:20", evidence=True, actor_person="signer") == "applied"
+    assert desk.do("verify_ok", "23 14:30", actor_person="other") == "applied"
+    assert (desk.case.upstream, desk.events[-1].upstream_state) == (None, "")
+    assert desk.do("reopen", "23 15:00", reason="came_back", person="villager") == "applied"
+    assert desk.do("offer_up", "23 15:10", reason="too_big") == "applied"
+    (running,) = [clock for clock in desk.case.clocks if clock.purpose == "reply" and not clock.stopped_at]
+    assert running.started_at == at("23 15:10")
+
+
 def test_joint_handling_closes_only_when_every_task_is_done_or_waived_by_the_convener() -> None:
     desk = handled()
     desk.do("convene", "24 09:00", orgs=("fire", "power"), actor_org="water")

@@ -14,7 +14,7 @@ import msgspec
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.clocks import Mark
 from schemas.errors import Refusal
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.clock import extend, may_extend, may_pause, pause, resume
 from streams.domain.clocks.running import is_paused, point
@@ -67,6 +67,8 @@ def timed(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
         if before is None or before.state not in ENDED_TEXTS:
             changes |= {"clocks": all_stopped(after, command.occurred_at, now), "next_due": 0, "climbs": (), "awaiting": ()}
             changes |= {"suspended": None, "shelved": None}
+            if overlays.is_offered(after):
+                changes["upstream"] = None  # nobody owes an answer any more: opened again, it may be offered anew
         elif name in AFTER_END:
             changes |= AFTER_END[name](before, after, command, now, list(after.clocks))
     else:
@@ -215,5 +217,5 @@ def why_not_extend(state: IncidentCase, command: IncidentCommand, now: int) -> R
 
 def _climbs(state: IncidentCase) -> tuple[Any, ...]:
     """Ladders of clocks that still run."""
-    running = {(clock.purpose, clock.holder, clock.started_at) for clock in state.clocks if not clock.stopped_at}
-    return tuple(climb for climb in state.climbs if (climb.purpose, climb.holder, climb.started_at) in running)
+    running = {key_of(clock) for clock in state.clocks if not clock.stopped_at}
+    return tuple(climb for climb in state.climbs if key_of(climb) in running)
