@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
+
+Key = tuple[str, str, int]
+
+
+class Kept(Protocol):
+    """A clock, or what is kept about one."""
+
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def holder(self) -> str: ...
+    @property
+    def started_at(self) -> int: ...
+
+
+def key_of(one: Kept) -> Key:
+    """By which a clock of a case is known: its purpose, holder and start."""
+    return one.purpose, one.holder, one.started_at
 
 
 class Pause(msgspec.Struct, frozen=True):

@@ -41,15 +41,19 @@ def object_of(data: Any) -> Any:
     return tuple(map(object_of, data)) if isinstance(data, list) else data
 
 
+def written(version: registry.SchemaVersion, data: st.DataObject) -> tuple[Any, bytes]:
+    """Fields by chance, and what fastavro writes of them."""
+    fields, out = data.draw(values(version.parsed)), io.BytesIO()
+    fastavro.schemaless_writer(out, version.parsed, fields)
+    return fields, out.getvalue()
+
+
 @pytest.mark.parametrize("version", registry.versions(), ids=lambda version: f"{version.name}-v{version.version}")
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_a_generated_writer_says_what_fastavro_says(version: registry.SchemaVersion, data: st.DataObject) -> None:
-    fields = data.draw(values(version.parsed))
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, version.parsed, fields)
-    write = writer(version.parsed)
-    assert write(object_of(fields)) == out.getvalue()
+    fields, datum = written(version, data)
+    assert writer(version.parsed)(object_of(fields)) == datum
 
 
 @pytest.mark.parametrize("wrong", [{"a": None}, {"a": "text"}, {"a": 1 << 63}, {"a": -(1 << 63) - 1}, {}])
@@ -89,10 +93,7 @@ def struct_of(kind: Any, python: Any, data: Any) -> Any:
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_a_generated_reader_reads_what_fastavro_reads(version: registry.SchemaVersion, data: st.DataObject) -> None:
-    fields = data.draw(values(version.parsed))
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, version.parsed, fields)
-    datum = out.getvalue()
+    fields, datum = written(version, data)
     cls = registry.struct(version.name)
     assert reader(version.parsed, cls)(b"head" + datum, 4) == (struct_of(version.parsed, cls, fields), 4 + len(datum))
 
@@ -101,10 +102,7 @@ def test_a_generated_reader_reads_what_fastavro_reads(version: registry.SchemaVe
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_bytes_that_are_no_record_are_refused_by_both_or_read_alike(version: registry.SchemaVersion, data: st.DataObject) -> None:
-    fields = data.draw(values(version.parsed))
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, version.parsed, fields)
-    datum = bytearray(out.getvalue())
+    datum = bytearray(written(version, data)[1])
     for _ in range(data.draw(st.integers(1, 3))):
         datum[data.draw(st.integers(0, len(datum) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(datum[: data.draw(st.integers(0, len(datum)))] if data.draw(st.booleans()) else datum)

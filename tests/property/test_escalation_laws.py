@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.state.clock import key_of
 from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import DESKS
 from streams.domain.clocks.running import is_paused
-from streams.domain.incident.chains import key_of
 from streams.domain.incident.settling import wake_up
 from streams.domain.incident.table import ENDED, State
 from tests.property.test_case_laws import DAY, HOUR, Step, lived, logs

@@ -13,7 +13,7 @@ from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
 from schemas.principals import Kind, Principal
 from schemas.realms import Realm
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import IncidentCase
 from services.clock import now_ms
 from services.gateway.intake import Context, line
@@ -41,7 +41,7 @@ class Lived:
         for emit in decision.emits:
             if isinstance(emit.record, IncidentEvent):
                 held = self.clocks.setdefault(external_id, {})
-                held |= {(clock.purpose, clock.holder, clock.started_at): clock for clock in emit.record.clocks}
+                held |= {key_of(clock): clock for clock in emit.record.clocks}
                 self.told += emit.record.cause == "timer"
             elif isinstance(emit.record, Outcome) and emit.record.reason:
                 self.refused[emit.record.reason] = self.refused.get(emit.record.reason, 0) + 1

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.test_incident_clocks import Desk
-
-
-def handled(incident_type: str) -> Desk:
-    desk = Desk(incident_type, "23 09:00")
-    desk.do("accept", "23 09:10")
-    desk.do("triage", "23 09:20", grade=4)
-    desk.do("assign", "23 09:30", org="water")
-    assert desk.do("sign", "23 09:40", actor_person="signer") == "applied"
-    return desk
+from tests.unit.test_incident_clocks import handled
 
 
 def test_the_head_of_the_body_itself_extends_a_petition() -> None:

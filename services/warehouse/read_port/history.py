@@ -8,11 +8,10 @@ from typing import Any
 
 import msgspec
 
-from schemas.state.clock import Clock, Pause
+from schemas.state.clock import Clock, Key, Pause, key_of
 from services.warehouse.backend import Row
 
 CONTESTED, UPHELD, WITHDRAWN = "incident.contested", "incident.breach_upheld", "incident.breach_withdrawn"
-Key = tuple[str, str, int]  # a clock is known by its purpose, holder and start
 
 
 def moments(rows: Iterable[Row]) -> Iterator[tuple[int, Row]]:
@@ -76,10 +75,10 @@ class Clocks:
 
     def _take(self, at: int, row: Row) -> None:
         for clock in clocks_of(row["clocks"]):
-            known = self.by_key.get((clock.purpose, clock.holder, clock.started_at))
+            known = self.by_key.get(key_of(clock))
             if known is None:
                 begun = Begun(row["seq"], row["type"], at, row["opened_at"])
-                self.by_key[clock.purpose, clock.holder, clock.started_at] = Known(clock, begun, row["policy_version"])
+                self.by_key[key_of(clock)] = Known(clock, begun, row["policy_version"])
             else:
                 known.clock, known.policy_version = clock, row["policy_version"]
         if row["type"] in (CONTESTED, UPHELD, WITHDRAWN):

@@ -12,7 +12,7 @@ import msgspec
 
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.policy.terms import Whom
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import Awaiting, IncidentCase
 from streams.domain.clocks.running import is_paused
 from streams.domain.incident.levels import desk_of
@@ -20,14 +20,8 @@ from streams.domain.notifications import DESK, HEAD
 
 NOBODY = ""  # `whom` of a chain that reached nobody: its next step is due
 Chain = tuple[Awaiting, ...]
-Key = tuple[str, str, int]
 Fields = dict[str, Any]
 replace = msgspec.structs.replace
-
-
-def key_of(one: Clock | Awaiting) -> Key:
-    """A clock is known by its purpose, holder and start."""
-    return one.purpose, one.holder, one.started_at
 
 
 def chain_of(state: IncidentCase, clock: Clock) -> Chain:

@@ -10,7 +10,7 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.calendar import Calendar, calendar
 from schemas.clocks import Rule
 from schemas.policy.terms import Starts
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.clock import pause, start, stop
 from streams.domain.clocks.running import due_time, point
@@ -47,9 +47,8 @@ def begun(state: IncidentCase, rule: Rule, at: int, holder: str, level: str, now
 def having(held: Clocks, fresh: Clock) -> Clocks:
     """With a clock set going. One of the same purpose, holder and start is the same clock under another rule, and goes on in its place: a
     clock is known by these three."""
-    key = (fresh.purpose, fresh.holder, fresh.started_at)
     for at, old in enumerate(held):
-        if (old.purpose, old.holder, old.started_at) == key:
+        if key_of(old) == key_of(fresh):
             again = replace(fresh, epoch=old.epoch + 1, breached_at=old.breached_at, retracted=old.breached_at > 0)
             return [*held[:at], again, *held[at + 1 :]]
     return [*held, fresh]

@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.errors import Refusal
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import Contest, IncidentCase
 from streams.domain.incident.clocks import Clocks
 from streams.domain.incident.levels import next_above, rank
@@ -37,8 +37,7 @@ def is_about(contest: Contest, clock: Clock) -> bool:
 
 
 def clock_of(contest: Contest, clocks: Clocks) -> Clock | None:
-    key = (contest.purpose, contest.holder, contest.started_at)
-    return next((clock for clock in clocks if (clock.purpose, clock.holder, clock.started_at) == key), None)
+    return next((clock for clock in clocks if key_of(clock) == key_of(contest)), None)
 
 
 def contest_to_rule(state: IncidentCase, command: IncidentCommand) -> Contest | None:

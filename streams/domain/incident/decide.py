@@ -15,6 +15,7 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.divisions import county_of, division, is_within
 from schemas.errors import Refusal
 from schemas.policies import latest
+from schemas.state.clock import key_of
 from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import INCIDENT_COMMANDS
 from streams.domain.commands import COMMAND, answer, mark_of, remember, remembers
@@ -109,7 +110,7 @@ def _more(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
         more["target"] = overlays.task_org(command)
     elif command.name in ANSWERS and before:
         gone = chains.ended(before, after)
-        of_one = len({chains.key_of(one) for one in gone}) == 1
+        of_one = len({key_of(one) for one in gone}) == 1
         more |= about(chains.clock_of(before, gone)) | {"step": gone[0].step, "tell": chains.whom(gone)} if of_one else {}
     elif command.name in RULINGS and before:
         touched = contests.touched(before, after)

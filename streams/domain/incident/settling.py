@@ -11,7 +11,7 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.calendar import calendar
 from schemas.clocks import Mark
 from schemas.policy.terms import Whom
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import Climb, IncidentCase
 from streams.domain.clocks.clock import tell
 from streams.domain.incident import chains, overlays, rules
@@ -152,6 +152,6 @@ def _rises(state: IncidentCase, rung: str) -> bool:
 
 def _climbed(state: IncidentCase, clock: Clock) -> tuple[Climb, ...]:
     done = climbed(state, clock) + 1
-    key = (clock.purpose, clock.holder, clock.started_at)
-    others = tuple(one for one in state.climbs if (one.purpose, one.holder, one.started_at) != key)
+    key = key_of(clock)
+    others = tuple(one for one in state.climbs if key_of(one) != key)
     return (*others, Climb(*key, done))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas.calendar import calendar
 from schemas.clocks import Mark
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import IncidentCase
 from streams.domain.clocks.clock import marks
 from streams.domain.clocks.running import is_paused, moment
@@ -77,7 +77,7 @@ def next_step(state: IncidentCase, clock: Clock) -> Step | None:
 def climbed(state: IncidentCase, clock: Clock) -> int:
     """Steps of its ladder that are done."""
     for climb in state.climbs:
-        if (climb.purpose, climb.holder, climb.started_at) == (clock.purpose, clock.holder, clock.started_at):
+        if key_of(climb) == key_of(clock):
             return climb.steps
     return 0
 
