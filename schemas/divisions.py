@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,13 +46,19 @@ def division(code: str) -> Division:
     return divisions()[code]
 
 
+def upwards(code: str) -> Iterator[Division]:
+    """A division and all it lies in, from below: the province is the last. KeyError for a code that the register does not hold."""
+    found = division(code)
+    while found.parent:
+        yield found
+        found = division(found.parent)
+    yield found
+
+
 @cache
 def county_of(code: str) -> str:
     """The county of a division; its city where there is no county; itself for a city or the province."""
-    found = division(code)
-    while found.level in ("town", "village"):
-        found = division(found.parent)
-    return found.code
+    return next(place.code for place in upwards(code) if place.level not in ("town", "village"))
 
 
 @cache
@@ -77,12 +84,8 @@ def is_within(code: str, subtree: str) -> bool:
 @cache
 def display_name(code: str) -> str:
     """深圳市南山区粤海街道: names from the city down."""
-    names: list[str] = []
-    found = division(code)
-    while found.level != "province":
-        names.append(found.name)
-        found = division(found.parent)
-    return "".join(reversed(names)) or found.name
+    names = [place.name for place in upwards(code)]
+    return "".join(reversed(names[:-1])) or names[-1]
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from schemas.divisions import division
+from schemas.divisions import upwards
 from schemas.policy.terms import LEVELS
 
 RANK: dict[str, int] = {level.value: rank for rank, level in enumerate(LEVELS)}
@@ -22,12 +22,7 @@ def is_above(level: str, other: str) -> bool:
 @cache
 def levels_of(code: str) -> tuple[str, ...]:
     """The levels that a place lies in, from below: 东莞 and 中山 have no county. KeyError for an unknown division."""
-    found = []
-    while code:
-        place = division(code)
-        found.append(place.level)
-        code = place.parent
-    return tuple(found)
+    return tuple(place.level for place in upwards(code))
 
 
 def next_above(code: str, level: str) -> str:
@@ -44,9 +39,4 @@ def next_below(code: str, level: str) -> str:
 @cache
 def desk_of(code: str, level: str) -> str:
     """The duty desk 值班席 of the division of this level that the place lies in; "" when there is none."""
-    while code:
-        place = division(code)
-        if place.level == level:
-            return f"{code}-desk"
-        code = place.parent
-    return ""
+    return next((f"{place.code}-desk" for place in upwards(code) if place.level == level), "")
