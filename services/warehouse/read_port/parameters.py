@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -126,17 +127,13 @@ def fold(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(list(values), separators=(",", ":")).encode()).decode().rstrip("=")
 
 
+@cache
 def places() -> Mapping[str, tuple[str, ...]]:
     """Codes by name."""
-    if not _PLACES:
-        found: dict[str, list[str]] = {}
-        for place in divisions().values():
-            found.setdefault(place.name, []).append(place.code)
-        _PLACES.update({name: tuple(codes) for name, codes in found.items()})
-    return _PLACES
-
-
-_PLACES: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
+    for place in divisions().values():
+        found.setdefault(place.name, []).append(place.code)
+    return {name: tuple(codes) for name, codes in found.items()}
 
 
 def _moment(text: str, end_of_day: bool) -> int:
