@@ -33,19 +33,11 @@ PLAIN_ID = re.compile(r"^[0-9A-Za-z_.-]{1,80}$")
 def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
     router = APIRouter()
 
-    async def case_of(case: str, principal: Principal, realm: Realm) -> Row:
-        row = await find_case(questions, realm, case)
-        if row is None or not principal.may_read_case(row["division"], row["producer"]):
-            raise not_found()
-        return row
-
     @router.get("/v1/cases/{case}")
     async def read_case(case: str, request: Request, min_seq: int = 0) -> Any:
         """A case by id or case number. With `min_seq`: waits up to two seconds for what you wrote, then says "pending"."""
         principal, realm = gate.who(request)
-        row = await _seen(questions, realm, case, min_seq)
-        if row is None or not principal.may_read_case(row["division"], row["producer"]):
-            raise not_found()
+        row = await case_of(questions, realm, case, principal, min_seq=min_seq)
         if row["seq"] < min_seq:
             return {"status": "pending", "seq": row["seq"]}
         return named(row)
@@ -54,16 +46,14 @@ def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
     async def read_alarm(case: str, request: Request) -> Any:
         """An alarm by id or case number, as its last round stands."""
         principal, realm = gate.who(request)
-        row = await find_case(questions, realm, case, ALARM)
-        if row is None or not principal.may_read_case(row["division"], row["producer"]):
-            raise not_found()
+        row = await case_of(questions, realm, case, principal, ALARM)
         return row | {"class_name": CLASS_NAMES[AlarmClass(row["class"])], "division_name": place_name(row["division"])}
 
     @router.get("/v1/cases/{case}/timeline")
     async def read_timeline(case: str, request: Request, after: int = 0, limit: int = PAGE) -> Any:
         """What happened to a case, in order. `next`: value of `after` for the next page, or null."""
         principal, realm = gate.who(request)
-        row = await case_of(case, principal, realm)
+        row = await case_of(questions, realm, case, principal)
         size = max(1, min(limit, MAX_PAGE))
         events = await questions.ask("timeline", realm=realm.value, case_id=row["case_id"], after=after, limit=size + 1)
         page = events[:size]
@@ -82,6 +72,25 @@ def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
         return {"status": first.pop("outcome"), **first, "answers": len(rows)}
 
     return router
+
+
+async def case_of(questions: Questions, realm: Realm, case: str, principal: Principal, kind: CaseKind = INCIDENT, min_seq: int = 0) -> Row:
+    """A case by id or number, for who may read it. With `min_seq`: waits up to two seconds for that one. Raises Problem 404."""
+    deadline = time.monotonic() + (WAIT_SECONDS if min_seq > 0 else 0)
+    while True:
+        row = await seen_case(questions, realm, case, principal, kind)
+        if (row and row["seq"] >= min_seq) or time.monotonic() >= deadline:
+            break
+        await asyncio.sleep(POLL_SECONDS)
+    if row is None:
+        raise not_found()
+    return row
+
+
+async def seen_case(questions: Questions, realm: Realm, case: str, principal: Principal, kind: CaseKind = INCIDENT) -> Row | None:
+    """As `case_of`; None for what is not there or not the principal's to see."""
+    row = await find_case(questions, realm, case, kind)
+    return row if row and principal.may_read_case(row["division"], row["producer"]) else None
 
 
 async def find_case(questions: Questions, realm: Realm, case: str, kind: CaseKind = INCIDENT) -> Row | None:
@@ -103,15 +112,6 @@ def _ids_of(number: str) -> tuple[str, str]:
     for character in number.split("-")[2][:7]:
         short = short * 32 + ids.ALPHABET.index(character)
     return str(uuid.UUID(int=short << 93)), str(uuid.UUID(int=(short << 93) + (1 << 93) - 1))
-
-
-async def _seen(questions: Questions, realm: Realm, case: str, min_seq: int) -> Row | None:
-    deadline = time.monotonic() + (WAIT_SECONDS if min_seq > 0 else 0)
-    while True:
-        row = await find_case(questions, realm, case)
-        if (row and row["seq"] >= min_seq) or time.monotonic() >= deadline:
-            return row
-        await asyncio.sleep(POLL_SECONDS)
 
 
 def named(row: Row) -> Row:

@@ -12,9 +12,9 @@ from schemas.realms import Realm
 from services.warehouse.backend import Row
 from services.warehouse.read_port import deadlines, ledger
 from services.warehouse.read_port.ask import Questions
-from services.warehouse.read_port.cases import find_case, place_name
+from services.warehouse.read_port.cases import case_of, place_name
 from services.warehouse.read_port.parameters import Parameters
-from services.warehouse.read_port.scope import Gatekeeper, Moments, not_found
+from services.warehouse.read_port.scope import Gatekeeper, Moments
 
 AS_OF = "as_of"
 
@@ -25,9 +25,7 @@ def routes(questions: Questions, gate: Gatekeeper, moments: Moments) -> APIRoute
     async def asked(case: str, request: Request) -> tuple[Realm, Row, int]:
         """Realm, case and moment. Raises Problem 401, 404, 422."""
         principal, realm = gate.who(request)
-        row = await find_case(questions, realm, case)
-        if row is None or not principal.may_read_case(row["division"], row["producer"]):
-            raise not_found()
+        row = await case_of(questions, realm, case, principal)
         now = moments(realm)
         query = Parameters(request.query_params, (AS_OF,))
         as_of = query.moment(AS_OF, now) or now

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from schemas import ids
-from schemas.divisions import division
+from schemas.divisions import city_of
 from schemas.event_types import event_types
 from schemas.geohash import near
 from schemas.principals import Kind, Principal
@@ -20,7 +20,7 @@ from schemas.realms import Realm
 from services.problems import Problem
 from services.warehouse.backend import Row
 from services.warehouse.read_port.ask import Questions
-from services.warehouse.read_port.cases import MAX_PAGE, PAGE, find_case, named
+from services.warehouse.read_port.cases import MAX_PAGE, PAGE, case_of, named, seen_case
 from services.warehouse.read_port.parameters import Parameters, fold
 from services.warehouse.read_port.scope import READERS, Gatekeeper, Moments, not_found, prefix_of
 from services.warehouse.read_port.work import LIGHTS, county_prefix
@@ -86,13 +86,10 @@ def routes(questions: Questions, gate: Gatekeeper, moments: Moments) -> APIRoute
         what = asked(request.query_params, moments(realm))
         place = what.place or principal.division
         if not principal.covers(place):
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "outside of what you may see", errors=[("/place", "outside of what you may see")]
-            )
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, OUTSIDE, errors=[("/place", OUTSIDE)])
         if what.number:
-            row = await find_case(questions, realm, what.number)
-            seen = row is not None and principal.may_read_case(row["division"], row["producer"])
-            return {"items": [named(row)] if row and seen else [], "next": None}
+            row = await seen_case(questions, realm, what.number, principal)
+            return {"items": [named(row)] if row else [], "next": None}
         opened, case_id = what.after
         rows = await questions.ask(
             "search", realm=realm.value, county=county_prefix(place), prefix=prefix_of(place), tail=what.tail, type=what.type,
@@ -118,9 +115,7 @@ def routes(questions: Questions, gate: Gatekeeper, moments: Moments) -> APIRoute
         """Cases that may be the same matter, most alike first: same type, near in place, opened within a day. A person merges them."""
         principal, realm = gate.who(request)
         Parameters(request.query_params, ()).check()
-        row = await find_case(questions, realm, case)
-        if row is None or not principal.may_read_case(row["division"], row["producer"]):
-            raise not_found()
+        row = await case_of(questions, realm, case, principal)
         return {"case_id": row["case_id"], "items": await _alike(questions, realm, row, principal)}
 
     return router
@@ -128,7 +123,7 @@ def routes(questions: Questions, gate: Gatekeeper, moments: Moments) -> APIRoute
 
 async def _alike(questions: Questions, realm: Realm, row: Row, principal: Principal) -> list[Row]:
     """Looked for in the whole city: a matter at a border is told on both sides."""
-    at, city = row["opened_at"], next(code for code in _upwards(row["division"]) if division(code).level in ("city", "province"))
+    at, city = row["opened_at"], city_of(row["division"])
     found = await questions.ask(
         "similar", realm=realm.value, county=prefix_of(city), type=row["type"], case_id=row["case_id"], since=at - DAY_MS,
         until=at + DAY_MS, at=at, limit=LOOKED_AT,
@@ -163,12 +158,6 @@ def ranked(row: Row, others: Iterable[Row], cells: Mapping[str, str]) -> list[Ro
 def _town(code: str) -> str:
     """The town of a division; the division itself above."""
     return code[:9] if "town" in levels_of(code) else code
-
-
-def _upwards(code: str) -> Iterable[str]:
-    while code:
-        yield code
-        code = division(code).parent
 
 
 def _is_id(text: str) -> bool:
