@@ -6,6 +6,7 @@ exactly one event of its own), repeated, or refused with a reason. A wake-up onl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -31,8 +32,6 @@ from streams.domain.incident.table import ABSORB, CAPTURE, CELLS, OBSERVE, RELEA
 from streams.domain.incident.timing import timed
 
 FILINGS = frozenset({"draft_report", "sign_report"})
-ANSWERS = frozenset({"acknowledge", UNREACHED})  # to a page
-RULINGS = frozenset({"contest", "uphold_breach", "withdraw_breach"})
 replace = msgspec.structs.replace
 
 
@@ -101,40 +100,69 @@ def _command(state: IncidentCase | None, command: IncidentCommand, now: int) -> 
 
 def _more(before: IncidentCase | None, after: IncidentCase, command: IncidentCommand) -> dict[str, Any]:
     """What the event says of the command itself, beside reason, cell and sealed record."""
-    more: dict[str, Any] = {}
+    say = MORE.get(command.name)
+    said = say(before, after, command) if say and before else _joined(after, command)
+    if command.name in FILINGS:
+        return said
+    return said | {name: getattr(command, name) for name in ("score", "paper", "person") if getattr(command, name)}
+
+
+def _joined(after: IncidentCase, command: IncidentCommand) -> dict[str, Any]:
+    """Of a command that no row of MORE is for: whom or what it names; of a first fact, the clock it started."""
     if command.name == OBSERVE:
-        more |= about(after.clocks[0]) if after.clocks and (before is None or before.clocks is not after.clocks) else {}
-    elif command.name == "split" and before:
-        more["target"] = before.merged_into
-    elif command.name in ("task_done", "task_waive"):
-        more["target"] = overlays.task_org(command)
-    elif command.name in ANSWERS and before:
-        gone = chains.ended(before, after)
-        of_one = len({key_of(one) for one in gone}) == 1
-        more |= about(chains.clock_of(before, gone)) | {"step": gone[0].step, "tell": chains.whom(gone)} if of_one else {}
-    elif command.name in RULINGS and before:
-        touched = contests.touched(before, after)
-        clock = contests.clock_of(touched, list(after.clocks)) if touched else None
-        more |= about(clock) if clock else {}
-    elif command.name in FILINGS and before:
-        file = filing.touched(before, after)
-        return {"stage": file.stage, "paper": file.paper, "target": desk_of(after.division, file.level)} | _stopped(before, after)
-    elif command.name == "decline":
-        more["target"] = command.org  # where to turn instead
-    elif command.target:
-        more["target"] = command.target
-    elif command.name == "extend" and before:
-        more |= about(next(new for old, new in zip(before.clocks, after.clocks, strict=True) if old is not new))
-    for name in ("score", "paper", "person"):
-        if getattr(command, name):
-            more[name] = getattr(command, name)
-    return more
+        return about(after.clocks[0]) if after.clocks else {}
+    return {"target": command.target} if command.target else {}
 
 
-def _stopped(before: IncidentCase, after: IncidentCase) -> dict[str, Any]:
-    """About the first clock that a command stopped."""
-    ended = (new for old, new in zip(before.clocks, after.clocks, strict=False) if new.stopped_at and not old.stopped_at)
-    return next((about(clock) for clock in ended), {})
+def _observed(before: IncidentCase, after: IncidentCase, _: IncidentCommand) -> dict[str, Any]:
+    return about(after.clocks[0]) if after.clocks and before.clocks is not after.clocks else {}
+
+
+def _split(before: IncidentCase, _: IncidentCase, __: IncidentCommand) -> dict[str, Any]:
+    return {"target": before.merged_into}
+
+
+def _task(_: IncidentCase, __: IncidentCase, command: IncidentCommand) -> dict[str, Any]:
+    return {"target": overlays.task_org(command)}
+
+
+def _answered(before: IncidentCase, after: IncidentCase, command: IncidentCommand) -> dict[str, Any]:
+    gone = chains.ended(before, after)
+    if len({key_of(one) for one in gone}) != 1:
+        return {}
+    return about(chains.clock_of(before, gone)) | {"step": gone[0].step, "tell": chains.whom(gone)}
+
+
+def _ruled(before: IncidentCase, after: IncidentCase, _: IncidentCommand) -> dict[str, Any]:
+    touched = contests.touched(before, after)
+    clock = contests.clock_of(touched, list(after.clocks)) if touched else None
+    return about(clock) if clock else {}
+
+
+def _filed(before: IncidentCase, after: IncidentCase, _: IncidentCommand) -> dict[str, Any]:
+    """Ends with the first clock that the command stopped."""
+    file = filing.touched(before, after)
+    stopped = (new for old, new in zip(before.clocks, after.clocks, strict=False) if new.stopped_at and not old.stopped_at)
+    of_clock = next((about(clock) for clock in stopped), {})
+    return {"stage": file.stage, "paper": file.paper, "target": desk_of(after.division, file.level)} | of_clock
+
+
+def _declined(_: IncidentCase, __: IncidentCase, command: IncidentCommand) -> dict[str, Any]:
+    return {"target": command.org}  # where to turn instead
+
+
+def _extended(before: IncidentCase, after: IncidentCase, command: IncidentCommand) -> dict[str, Any]:
+    if command.target:
+        return {"target": command.target}
+    return about(next(new for old, new in zip(before.clocks, after.clocks, strict=True) if old is not new))
+
+
+MORE: dict[str, Callable[[IncidentCase, IncidentCase, IncidentCommand], dict[str, Any]]] = {
+    OBSERVE: _observed, "split": _split, "task_done": _task, "task_waive": _task, "acknowledge": _answered, UNREACHED: _answered,
+    "contest": _ruled, "uphold_breach": _ruled, "withdraw_breach": _ruled, "draft_report": _filed, "sign_report": _filed,
+    "decline": _declined, "extend": _extended,
+}  # fmt: skip
+"""By command, on a case that there is: what its event says beside the command's own fields."""
 
 
 def _saga(before: IncidentCase | None, after: IncidentCase, command: IncidentCommand, now: int) -> tuple[Emit, ...]:
