@@ -14,6 +14,7 @@ from services.priority import yield_processor
 from services.process import Process
 from streams.agents import lane_of
 from streams.app import App, WorkerSettings, build_app
+from streams.engine.watchdog import Limits
 
 
 def serve(process: Process) -> None:
@@ -35,6 +36,7 @@ def settings_of(process: Process) -> WorkerSettings:
         version=version("liandong"),
         instance=identity.take(settings.data_dir / "faust", process.name) if settings.static_members else "",
         failpoints=process.failpoints,
+        limits=Limits(drain=settings.stop_seconds),
     )
 
 

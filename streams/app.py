@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,10 @@ class App(faust.App):
     limits: Limits
     follower: Follower | None = None
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.ended = threading.Event()  # for the watchdog, which is a thread
+
     async def on_start(self) -> None:
         await super().on_start()
         if self.follower:
@@ -96,6 +101,10 @@ class App(faust.App):
         if self.follower:
             await self.follower.close()
         await super().on_stop()
+
+    async def on_shutdown(self) -> None:
+        await super().on_shutdown()
+        self.ended.set()
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)

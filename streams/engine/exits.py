@@ -25,6 +25,7 @@ class Exit(IntEnum):
     REPLACED = 82  # another process is in the group under the same name
     TOO_OLD = 83  # a later release has written what this one cannot read: passing over it would lose it for good
     WRONG_PARTITIONS = 84  # the setting `partitions` is not what the topics have: keys would go to foreign partitions
+    DRAIN_TIMED_OUT = 85  # told to stop, it did not drain in time, as when the broker is gone: what is un-acked is redone
 
 
 def die(code: Exit, why: str) -> NoReturn:

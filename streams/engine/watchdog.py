@@ -28,6 +28,7 @@ class Limits:
     chunk: float = 90.0  # above the producer's own 30 s, which ends the process first
     lag: float = 20.0  # records wait and none is delivered or done
     broker: float = 120.0  # the broker does not answer at all
+    drain: float = 15.0  # since the stop began: chunks in flight wait for a broker that may be gone for good
 
 
 class Watchdog(threading.Thread):
@@ -47,6 +48,8 @@ class Watchdog(threading.Thread):
             self._loop.call_soon_threadsafe(self._turn)
             time.sleep(1.0)
             self._look(time.monotonic())
+        if not self._app.ended.wait(self._limits.drain):
+            die(Exit.DRAIN_TIMED_OUT, f"not drained {self._limits.drain:g} s after the stop began")
 
     def _turn(self) -> None:
         self._turned = time.monotonic()

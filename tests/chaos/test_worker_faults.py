@@ -188,6 +188,26 @@ def test_a_worker_that_starts_before_its_broker_waits_for_it(rig: Rig, account: 
     account.held()
 
 
+@pytest.mark.scenario("F5", "a worker told to stop while its broker is gone, with chunks in flight")
+def test_a_worker_told_to_stop_without_a_broker_ends_in_its_time_and_loses_nothing(rig: Rig, account: Account) -> None:
+    """Its drain waits for acknowledgements that nobody can give: as after a crash that took broker and supervisor with it."""
+    rig.start("case-live", "impatient")
+    rig.ready("case-live")
+    load = rig.load(per_second=300)
+    until(lambda: len(rig.ledger.acked) > 300, "load under way")
+    rig.broker.kill9()
+    until(lambda: b"Unable connect" in (rig.home / "case-live.log").read_bytes(), "the worker misses it")
+    rig.signal("case-live", signal.SIGTERM)
+    assert rig.ended("case-live", seconds=15) in (0, Exit.DRAIN_TIMED_OUT)
+    account.window("told to stop, no broker")
+    rig.broker.restart()
+    rig.start("case-live", tag="second")
+    load.stop()
+    rig.drained()
+    judge(rig)
+    account.held()
+
+
 def test_a_run_without_faults_is_clean_and_its_numbers_are_the_ledgers(rig: Rig) -> None:
     rig.start("case-live")
     rig.send(cases=100, steps=2)

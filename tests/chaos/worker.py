@@ -157,7 +157,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "no_lease": {"lease": False},
     "dynamic": {"instance": ""},  # another member of the group at each start
     "namesake": {"instance": "namesake-0"},  # as with a copied data directory
-    "impatient": {"limits": Limits(recovery=8.0, chunk=8.0, broker=6.0)},  # no guard off: a watchdog with little patience
+    "impatient": {"limits": Limits(recovery=8.0, chunk=8.0, broker=6.0, drain=4.0)},  # no guard off: a watchdog with little patience
 }
 
 
