@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,12 @@ from services.gateway.reads import relayed
 from services.ports import Unavailable
 
 ACCEPTED = HTTPStatus.ACCEPTED.value
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+def private(fields: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON that nobody on the way keeps."""
+    return Response(msgspec.json.encode(fields), int(status), NO_STORE | dict(headers or {}), "application/json")
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -75,8 +82,7 @@ def pending_answer(pending: Pending) -> Response:
         "division": pending.division,
         "accepted_at": pending.accepted_at,
     }
-    headers = {"Retry-After": "1", "Cache-Control": "no-store"}
-    return Response(msgspec.json.encode(fields), ACCEPTED, headers, "application/json")
+    return private(fields, ACCEPTED, {"Retry-After": "1"})
 
 
 async def read_or_pending(parts: Parts, request: Request, path: str, pending: Pending | None, what: str) -> Response:

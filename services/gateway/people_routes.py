@@ -21,6 +21,7 @@ from schemas.people.records import DESK, Post, desk_division
 from schemas.policy.reading import Fault
 from schemas.principals import Kind, Principal
 from services.adapters.keyfile import KeyFileError
+from services.gateway.answers import private
 from services.gateway.auth import principal_of
 from services.gateway.decoding import Invalid
 from services.gateway.documents import ADMIN_CALL, DUTY, GAPS, PEOPLE, POST, ROSTER, USER
@@ -32,6 +33,8 @@ from services.people.keeper import PeopleAway
 DAY_MS = 86_400_000
 LONGEST_MS = 92 * DAY_MS
 PAGE = 500
+NAMES = {"users": "id", "posts": "id", "rosters": "desk"}
+"""What each kind is called by."""
 DONE = TypeVar("DONE")
 
 
@@ -86,7 +89,7 @@ class _Reads(_Asked):
                 for one in self.directory.on_duty(desk, at)
                 if principal.kind in (Kind.DESK, Kind.ADMIN)
             ]
-            return _json({
+            return private({
                 "desk": desk, "division": division, "division_name": display_name(division), "level": level, "at": at,
                 "on_duty": len(self.register.on_duty(desk, at)), "persons": persons, "roster": desk in self.register.rosters,
                 "next_change": self.register.next_change(desk, at),
@@ -97,7 +100,7 @@ class _Reads(_Asked):
             """From `since` (now) till `until` (in seven days; at most 92 days later). Without a roster all of it is a gap."""
             self.desk(request, desk)
             since, until = self._span(request)
-            return _json(
+            return private(
                 {"desk": desk, "since": since, "until": until, "roster": desk in self.register.rosters} | self._gaps(desk, since, until)
             )
 
@@ -116,7 +119,7 @@ class _Reads(_Asked):
                 if said["gaps"]:
                     found.append({"desk": desk} | said)
                 await asyncio.sleep(0)  # a thousand rosters take a second; others are served between
-            return _json({"division": place, "since": since, "until": until, "rosters": len(desks), "with_gaps": found})
+            return private({"division": place, "since": since, "until": until, "rosters": len(desks), "with_gaps": found})
 
         @router.get("/v1/rosters/{desk}", openapi_extra=GAPS, summary="A desk's duty roster")
         async def roster(desk: str, request: Request) -> Response:
@@ -124,7 +127,7 @@ class _Reads(_Asked):
             kept = self.register.rosters.get(desk)
             if kept is None or principal.kind is Kind.SCREEN:
                 raise not_found("roster")
-            return _json(msgspec.to_builtins(kept))
+            return private(msgspec.to_builtins(kept))
 
         @router.get("/v1/people/{kind}", openapi_extra=ADMIN_CALL, summary="Users, posts or rosters of your subtree")
         async def listed(kind: str, request: Request) -> Response:
@@ -134,14 +137,14 @@ class _Reads(_Asked):
             after = request.query_params.get("after", "")
             names = sorted(name for name in rows if name > after)
             page = names[:PAGE]
-            return _json({"items": [rows[name]() for name in page], "total": len(rows), "next": page[-1] if len(names) > PAGE else None})
+            return private({"items": [rows[name]() for name in page], "total": len(rows), "next": page[-1] if len(names) > PAGE else None})
 
         @router.get("/v1/people/{kind}/{id}", openapi_extra=ADMIN_CALL, summary="A user, post or roster of your subtree")
         async def one(kind: str, id: str, request: Request) -> Response:
             rows = self._rows(kind, self.admin(request))
             if id not in rows:
                 raise not_found(kind.removesuffix("s"))
-            return _json(rows[id]())
+            return private(rows[id]())
 
     def _rows(self, kind: str, principal: Principal) -> dict[str, Callable[[], Any]]:
         """By id, made when asked for. Raises Problem 404."""
@@ -200,7 +203,7 @@ class _Writes(_Asked):
             self._allowed(found, principal)
             if request.query_params.get("dry_run") != "true":
                 await self._done(self.sessions.keeper.put(found, principal))
-            return _json({"users": len(found.users), "posts": len(found.posts), "rosters": len(found.rosters)})
+            return private({"users": len(found.users), "posts": len(found.posts), "rosters": len(found.rosters)})
 
         @router.delete("/v1/people/users/{id}/sessions", status_code=204, openapi_extra=ADMIN_CALL, summary="End every session of a user")
         async def end_sessions(id: str, request: Request) -> Response:
@@ -210,16 +213,16 @@ class _Writes(_Asked):
             return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _add_kind(self, router: APIRouter, kind: str, document: dict[str, Any]) -> None:
-        name = "id of a user" if kind == "users" else "desk" if kind == "rosters" else "id of a post"
+        singular, name = kind.removesuffix("s"), NAMES[kind]
 
         async def put(id: str, request: Request) -> Response:
             principal = self.admin(request)
             draft = _plain(await read_body(request, MAX_BODY_BYTES))
             if isinstance(draft, dict):
-                draft = {("desk" if kind == "rosters" else "id"): id} | draft
+                draft = {name: id} | draft
             found = self._checked({kind: [draft]}, f"/{kind}/0")
-            if [one.desk if kind == "rosters" else one.id for one in getattr(found, kind)] != [id]:
-                raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"the path says {id[:64]!r}", "/desk" if kind == "rosters" else "/id"))
+            if [getattr(one, name) for one in getattr(found, kind)] != [id]:
+                raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"the path says {id[:64]!r}", f"/{name}"))
             self._allowed(found, principal)
             await self._done(self.sessions.keeper.put(found, principal))
             return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -230,23 +233,27 @@ class _Writes(_Asked):
                 self._keeps_user(principal, id)
                 await self._done(self.sessions.keeper.delete_user(id))
             else:
-                place = desk_division(id) if id in self.register.rosters else ""
-                place = self.register.posts[id].division if kind == "posts" and id in self.register.posts else place
-                if not place or not principal.covers(place):
-                    raise not_found(kind.removesuffix("s"))
-                await self._done(self.sessions.keeper.delete(kind.removesuffix("s"), id))
+                if not principal.covers(self._place(kind, id)):
+                    raise not_found(singular)
+                await self._done(self.sessions.keeper.delete(singular, id))
             return Response(status_code=HTTPStatus.NO_CONTENT)
 
         erased = " Erases name, contacts and password." if kind == "users" else ""
-        singular = kind.removesuffix("s")
         router.put(
             f"/v1/people/{kind}/{{id}}", status_code=204, openapi_extra=document, summary=f"Set a {singular}",
-            description=f"The whole {singular}; path: {name}. For administrators whose subtree holds it.",
+            description=f"The whole {singular}; path: its {name}. For administrators whose subtree holds it.",
         )(put)  # fmt: skip
         router.delete(
             f"/v1/people/{kind}/{{id}}", status_code=204, openapi_extra=ADMIN_CALL, summary=f"Take a {singular} away",
             description=f"For administrators whose subtree holds it.{erased}",
         )(delete)  # fmt: skip
+
+    def _place(self, kind: str, id: str) -> str:
+        """The division of a post or roster. Raises Problem 404 for one that there is not."""
+        kept = self.register.posts.get(id) if kind == "posts" else self.register.rosters.get(id)
+        if kept is None:
+            raise not_found(kind.removesuffix("s"))
+        return kept.division if isinstance(kept, Post) else desk_division(kept.desk)
 
     def _checked(self, data: Any, within: str) -> Checked:
         """Raises Invalid with every fault; `within`: taken off their pointers."""
@@ -310,7 +317,3 @@ def _time(request: Request, name: str, default: int) -> int:
         return int(text) if text.isascii() and text.isdecimal() and 12 <= len(text) <= 14 else moment(text)
     except ValueError:
         raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"the query's `{name}` is a time: 2026-11-22T08:30:00+08:00")) from None
-
-
-def _json(fields: Any) -> Response:
-    return Response(msgspec.json.encode(fields), HTTPStatus.OK, {"Cache-Control": "no-store"}, "application/json")

@@ -25,6 +25,7 @@ from schemas.realms import Realm
 from schemas.topics import CONFIG
 from services.gateway import bodies, decoding
 from services.gateway.accept import headers
+from services.gateway.answers import private
 from services.gateway.decoding import Invalid
 from services.gateway.documents import ACTIVATION, READ
 from services.gateway.intake import Context
@@ -135,7 +136,7 @@ def _answer(schedule: Schedule, context: Context, written: Activation | None = N
     }
     if written:
         answer["activated"] = _shown(written) | {"holds": written in every}
-    return Response(msgspec.json.encode(answer), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return private(answer)
 
 
 def _shown(activation: Activation) -> dict[str, Any]:

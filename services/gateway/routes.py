@@ -13,7 +13,7 @@ from starlette.responses import Response
 from schemas.bounds import MAX_BATCH_BYTES, MAX_BODY_BYTES
 from schemas.ids import is_case_number
 from services.gateway import bodies, cloudevents, decoding, intake
-from services.gateway.answers import read_or_pending, single
+from services.gateway.answers import private, read_or_pending, single
 from services.gateway.auth import asking
 from services.gateway.batch import Batch, chunks
 from services.gateway.documents import BATCH, CLOUDEVENTS, COMMAND, INCIDENT
@@ -156,4 +156,4 @@ def _reads(router: APIRouter, parts: Parts) -> None:
         if answer is not None and not (answer.status_code == HTTPStatus.NOT_FOUND and mine):
             return relayed(answer)
         fields = {"command_id": command_id, "status": "pending", "reason": "", "case_seq": None}
-        return Response(msgspec.json.encode(fields), media_type="application/json", headers={"Cache-Control": "no-store"})
+        return private(fields)

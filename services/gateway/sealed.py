@@ -15,14 +15,13 @@ from starlette.responses import Response
 from schemas.principals import Kind
 from schemas.topics import ALARM, INCIDENT
 from services.gateway import audited
+from services.gateway.answers import private
 from services.gateway.auth import asking
 from services.gateway.intake import Context
 from services.gateway.parts import Parts
 from services.gateway.problems import READS_AWAY, Problem, forbidden, not_found, unavailable
 from services.gateway.reads import segment
 from services.sealing import BrokenSeal, unseal
-
-PRIVATE = {"Cache-Control": "no-store"}
 
 
 class _Ciphertext(msgspec.Struct):
@@ -66,7 +65,7 @@ def routes(parts: Parts) -> APIRouter:
         if keyed and not any(key for _, key in keyed):
             raise Problem(HTTPStatus.GONE, "erased", "the personal data of this case has been erased")
         records = [_opened(one, key, found.case_id, context) for one, key in keyed if key]
-        return Response(msgspec.json.encode({"case_id": found.case_id, "records": records}), 200, PRIVATE, "application/json")
+        return private({"case_id": found.case_id, "records": records})
 
     @router.delete("/v1/cases/{case}/sealed", summary="Erase the persons and free text of a case, for ever")
     async def erase_sealed(case: str, request: Request) -> Response:
@@ -83,7 +82,7 @@ def routes(parts: Parts) -> APIRouter:
         names = {found.case_id} if found.kind == INCIDENT.name else {found.key_name(one) for one in found.sealed}
         erased = any([await parts.vault.erase(name) for name in sorted(names)])
         await parts.index.erase(found.case_id)
-        return Response(msgspec.json.encode({"case_id": found.case_id, "erased": erased}), 200, PRIVATE, "application/json")
+        return private({"case_id": found.case_id, "erased": erased})
 
     return router
 

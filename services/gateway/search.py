@@ -9,7 +9,6 @@ import itertools
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from schemas.divisions import PROVINCE
 from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind, Principal
 from services.gateway import audited, bodies, decoding
+from services.gateway.answers import private
 from services.gateway.auth import asking
 from services.gateway.decoding import Invalid
 from services.gateway.documents import PERSON_SEARCH, PLAIN_READ
@@ -30,7 +30,6 @@ from services.gateway.search_index import PersonIndex
 from services.gateway.search_tokens import NAME, PHONE, Fingerprint, counties_of, name_of, phone_of, token
 
 SEARCHED = "search_person"
-PRIVATE = {"Cache-Control": "no-store"}
 
 
 def routes(parts: Parts, index: PersonIndex, filler: Filler) -> APIRouter:
@@ -57,19 +56,19 @@ def routes(parts: Parts, index: PersonIndex, filler: Filler) -> APIRouter:
                 raise unavailable(f"the read port answered {answer.status_code}", READS_AWAY)
             listed = fields_of(answer).get("items")
             shown = listed if isinstance(listed, list) else []
-        return Response(msgspec.json.encode({"items": shown, "complete": complete}), 200, PRIVATE, "application/json")
+        return private({"items": shown, "complete": complete})
 
     @router.get("/internal/search", openapi_extra=PLAIN_READ, summary="Whether search by person is whole")
     async def progress(request: Request) -> Response:
         _admin(parts, request)
-        return Response(msgspec.json.encode(filler.progress), 200, PRIVATE, "application/json")
+        return private(filler.progress)
 
     @router.post("/internal/search/rebuild", status_code=202, openapi_extra=PLAIN_READ, summary="Fill search by person anew")
     async def rebuild(request: Request) -> Response:
         """From `incident.sealed`, while departments send. One that is under way goes on."""
         _admin(parts, request)
         filler.again()
-        return Response(msgspec.json.encode(filler.progress), HTTPStatus.ACCEPTED.value, PRIVATE, "application/json")
+        return private(filler.progress, HTTPStatus.ACCEPTED)
 
     return router
 

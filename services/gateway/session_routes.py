@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,14 +14,13 @@ from schemas.divisions import display_name, divisions
 from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Principal
 from services.gateway import bodies, decoding
+from services.gateway.answers import NO_STORE, private
 from services.gateway.auth import COOKIE, principal_of, session_of
 from services.gateway.decoding import Invalid
 from services.gateway.documents import LOGIN, PASSWORD, SESSION_CALL
 from services.gateway.parts import Parts, read_body
 from services.gateway.sessions import Login, Sessions
 from services.people.passwords import WeakPassword
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 def routes(parts: Parts, sessions: Sessions) -> APIRouter:
@@ -34,7 +32,7 @@ def routes(parts: Parts, sessions: Sessions) -> APIRouter:
         body = decoding.decode(await read_body(request, MAX_BODY_BYTES), bodies.Login)
         login = await sessions.login(body.user, body.password, body.post, _client(request))
         fields = {"token": login.token, "csrf": login.csrf, "expires_at": login.expires_at, "principal": _shown(login.principal, sessions)}
-        answer = Response(msgspec.json.encode(fields), HTTPStatus.CREATED, NO_STORE, "application/json")
+        answer = private(fields, HTTPStatus.CREATED)
         _set_cookie(answer, request, login, parts.clock())
         return answer
 
@@ -56,7 +54,7 @@ def routes(parts: Parts, sessions: Sessions) -> APIRouter:
             _, token = session_of(request, sessions)
             posts = [post.id for post in sessions.directory.register.posts_of(token.user, parts.clock())]
             fields |= {"csrf": sessions.csrf(token), "expires_at": token.expires_at, "posts": posts}
-        return Response(msgspec.json.encode(fields), HTTPStatus.OK, NO_STORE, "application/json")
+        return private(fields)
 
     @router.put("/v1/me/password", status_code=204, openapi_extra=PASSWORD, summary="Change your password")
     async def change_password(request: Request) -> Response:
