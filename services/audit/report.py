@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.adapters.topic_log import CannotLook
+
+__all__ = ["CannotLook", "Difference", "Report"]
 EXAMPLES = 5
-
-
-class CannotLook(Exception):
-    """Kafka or the read port does not answer, or something stands still: no mismatch, and no proof either."""
 
 
 @dataclass(slots=True)

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.headers import SRC
+from services.adapters.topic_log import CannotLook, Ends, Log
 from services.audit.fold import Fold, bucket_of
-from services.audit.kafka import Ends, Log
 from services.audit.kinds import Deltas
-from services.audit.report import CannotLook, Report
+from services.audit.report import Report
 from services.audit.stored import Answer, Held, Port, batches, differing, held_rows, listed, weigh
 
 TAIL = 20_000  # deltas of each partition that are read: more than a worker sends again after a crash

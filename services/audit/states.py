@@ -17,11 +17,10 @@ import httpx
 from aiokafka.errors import KafkaError
 
 from schemas.realms import Realm
-from services.audit import kafka
+from services.adapters.topic_log import CannotLook, Ends, Log, committed
 from services.audit.fold import Fold
-from services.audit.kafka import Ends, Log
 from services.audit.kinds import KINDS, Kind
-from services.audit.report import CannotLook, Report
+from services.audit.report import Report
 from services.audit.rollups import Reach, RollupCheck
 from services.audit.stored import Answer, Port, StoredCheck
 from services.audit.table import StateCheck, Table
@@ -140,14 +139,14 @@ class _Audit:
         still = _Still(self._still)
         group = self._kind.group.format(realm=self._realm.value)
         while check.ahead:
-            committed = await kafka.committed(self._bootstrap, group, self._kind.commands.in_realm(self._realm))
+            done = await committed(self._bootstrap, group, self._kind.commands.in_realm(self._realm))
             await self._catch_up(await self._events.ends())
             check.settle()
-            check.judge(committed)
+            check.judge(done)
             if check.ahead:
                 self._say(f"waiting for the events of {len(check.ahead)} cases")
                 why = f"{len(check.ahead)} states are ahead of the log and their events are not sent: the case lane stands still"
-                still.check((len(check.ahead), sum(committed.values())), why)
+                still.check((len(check.ahead), sum(done.values())), why)
                 await asyncio.sleep(POLL_SECONDS)
 
     # -- ClickHouse
@@ -204,7 +203,7 @@ class _Audit:
         still = _Still(self._still)
         wanted = {partition: offset + 1 for partition, offset in self._fold.last.items()}
         while True:
-            committed = await kafka.committed(self._bootstrap, self._kind.deltas.group, self._topic)
+            done = await committed(self._bootstrap, self._kind.deltas.group, self._topic)
             ends = await log.ends()
             answer = await port.ask("standing", self._topic, stream=self._kind.deltas.stream)
             standing = _standing(answer, topic)
@@ -214,7 +213,7 @@ class _Audit:
             if not lacking:
                 return {}
             stored = all(standing.get(partition, 0) >= end for partition, end in ends.items())
-            if stored and all(committed.get(p, 0) >= wanted[p] for p in lacking):
+            if stored and all(done.get(p, 0) >= wanted[p] for p in lacking):
                 return {p: wanted[p] for p in lacking}
             self._say(f"waiting for the deltas of {len(lacking)} partitions")
             why = f"the deltas of the events in partitions {sorted(lacking)} are not there: their lane or the sink stands still"

@@ -11,10 +11,10 @@ import httpx
 
 from schemas import registry
 from schemas.realms import Realm
+from services.adapters.topic_log import CannotLook, Ends
 from services.audit.digest import Digest
 from services.audit.fold import Fold, Rows, bucket_of
-from services.audit.kafka import Ends
-from services.audit.report import CannotLook, Report
+from services.audit.report import Report
 
 WRAP = 1 << 64
 BUCKETS_AT_ONCE = 16

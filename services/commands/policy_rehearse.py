@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas.policies import lend
 from schemas.policy import store
 from schemas.realms import Realm
-from services.audit.report import CannotLook
+from services.adapters.topic_log import CannotLook
 from services.clock import now_ms
 from services.commands.options import DEFAULT, AsJson, DataDir, end, print_json, running
 from services.commands.policy_activate import shown, with_offset

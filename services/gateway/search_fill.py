@@ -14,8 +14,7 @@ from schemas.errors import InvalidPayload
 from schemas.realms import Realm
 from schemas.state.sealed.event import Sealed
 from schemas.topics import SEALED
-from services.audit.kafka import Log
-from services.audit.report import CannotLook
+from services.adapters.topic_log import CannotLook, Log
 from services.gateway.search_index import PersonIndex, Told
 from services.ports import KeyVault
 from services.sealing import BrokenSeal, unseal

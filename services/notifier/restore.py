@@ -6,12 +6,12 @@ waits; a table would be a second truth beside the pages. The pages of a day are 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.avro.duty_event.event import DutyEvent
 from schemas.avro.page.event import Page
@@ -19,11 +19,11 @@ from schemas.codec import codec
 from schemas.errors import InvalidPayload
 from schemas.realms import Realm
 from schemas.topics import DUTY_EVENTS, PAGES, realm_of
+from services.adapters.topic_log import Log, Take
 from services.notifier.gaps import Gaps
 from services.notifier.throttle import Throttle
 from services.sink.plan import Place
 
-Positions = dict[TopicPartition, int]
 log = structlog.get_logger("notifier")
 _pages = codec(Page)
 _events = codec(DutyEvent)
@@ -44,32 +44,27 @@ async def restore(bootstrap: str, results: Mapping[Place, int], since: int, thro
     of pages; `since`: UTC milliseconds, from where messages still count."""
     found = Restored()
     said: list[Page | DutyEvent] = []
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        starts: Positions = {}
-        for (topic, partition), offset in results.items():
-            starts[TopicPartition(PAGES.in_realm(realm_of(topic)), partition)] = offset
-        live = [tp for tp in starts if realm_of(tp.topic) is Realm.LIVE]
-        for tp, offset in (await _at(consumer, live, since)).items():
-            starts[tp] = min(starts[tp], offset)
-        async for record in _read(consumer, starts):
-            page = _decoded(_pages, record)
-            if page is None:
-                continue
+    starts: dict[Realm, dict[int, int]] = defaultdict(dict)  # by partition of pages
+    for (topic, partition), offset in results.items():
+        starts[realm_of(topic)][partition] = offset
+
+    def pages(_partition: int, records: Sequence[Any]) -> None:
+        for page in _decoded(_pages, records):
             found.pages += 1
             place = (page.src_topic, page.src_partition)
             found.answered[place] = max(found.answered.get(place, -1), page.src_offset)
             if page.realm == Realm.LIVE and page.at >= since:
                 said.append(page)
-        duty = [TopicPartition(DUTY_EVENTS.in_realm(Realm.LIVE), tp.partition) for tp in live]
-        async for record in _read(consumer, dict.fromkeys(duty, 0)):
-            event = _decoded(_events, record)
-            if event is not None:
-                found.events += 1
-                said.append(event)
-    finally:
-        await consumer.stop()
+
+    def events(_partition: int, records: Sequence[Any]) -> None:
+        for event in _decoded(_events, records):
+            found.events += 1
+            said.append(event)
+
+    for realm, places in starts.items():
+        await _read(bootstrap, PAGES.in_realm(realm), places, pages, since if realm is Realm.LIVE else None)
+    if live := starts.get(Realm.LIVE):
+        await _read(bootstrap, DUTY_EVENTS.in_realm(Realm.LIVE), dict.fromkeys(live, 0), events)
     fold(said, throttle, gaps)
     return found
 
@@ -90,38 +85,21 @@ def fold(said: Iterable[Page | DutyEvent], throttle: Throttle, gaps: Gaps) -> No
                 gaps.fold(one)
 
 
-def _decoded(reader: Any, record: Any) -> Any:
+def _decoded(reader: Any, records: Iterable[Any]) -> Iterable[Any]:
+    for record in records:
+        try:
+            yield reader.decode(record.value)
+        except InvalidPayload as error:  # the sink keeps its bytes
+            log.error("unreadable result", topic=record.topic, partition=record.partition, offset=record.offset, reason=error.reason.value)
+
+
+async def _read(bootstrap: str, topic: str, starts: Mapping[int, int], take: Take, since: int | None = None) -> None:
+    """Every record from `starts`, or from an earlier one that was appended at `since`, to what is the end now."""
+    reader = await Log(bootstrap, topic).open()
     try:
-        return reader.decode(record.value)
-    except InvalidPayload as error:  # the sink keeps its bytes
-        log.error("unreadable result", topic=record.topic, partition=record.partition, offset=record.offset, reason=error.reason.value)
-        return None
-
-
-async def _at(consumer: AIOKafkaConsumer, places: list[TopicPartition], since: int) -> Positions:
-    """The first record of each partition appended at or after `since`; the end where there is none."""
-    if not places:
-        return {}
-    ends = await consumer.end_offsets(places)
-    found = await consumer.offsets_for_times(dict.fromkeys(places, max(0, since)))
-    return {tp: found[tp].offset if found.get(tp) else ends[tp] for tp in places}
-
-
-async def _read(consumer: AIOKafkaConsumer, starts: Positions) -> AsyncIterator[Any]:
-    """Every record from `starts` to what is the end now; what retention took is passed over."""
-    if not starts:
-        return
-    begin, end = await consumer.beginning_offsets(list(starts)), await consumer.end_offsets(list(starts))
-    left = {tp for tp, offset in starts.items() if max(offset, begin[tp]) < end[tp]}
-    consumer.assign(list(left))
-    for tp in left:
-        consumer.seek(tp, max(starts[tp], begin[tp]))
-    while left:
-        batches: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=1000, max_records=5000)
-        for tp, records in batches.items():
-            for record in records:
-                if tp in left and record.offset < end[tp]:
-                    yield record
-            if tp in left and await consumer.position(tp) >= end[tp]:
-                left.discard(tp)
-                consumer.pause(tp)
+        ends = await reader.ends()
+        early = await reader.since(since) if since is not None else {}
+        reader.skip_to({partition: min(offset, early.get(partition, offset)) for partition, offset in starts.items()})
+        await reader.read_to({partition: ends[partition] for partition in starts}, take)
+    finally:
+        await reader.close()

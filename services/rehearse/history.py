@@ -10,7 +10,7 @@ from schemas.codec import codec
 from schemas.errors import InvalidPayload
 from schemas.realms import Realm
 from schemas.topics import INCIDENT_COMMANDS
-from services.audit.kafka import Log
+from services.adapters.topic_log import Log
 from services.rehearse.playing import Recorded
 
 COMMANDS = codec(IncidentCommand)
