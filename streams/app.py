@@ -11,7 +11,6 @@ from typing import Any
 
 import faust
 from faust.serializers.schemas import Schema
-from prometheus_client import CollectorRegistry
 
 from schemas.realms import Realm
 from streams.agents import Lane
@@ -19,7 +18,7 @@ from streams.engine.consumer import Consumer
 from streams.engine.exits import Exit, die
 from streams.engine.failpoints import Failpoints
 from streams.engine.following import Follower, Scheduled
-from streams.engine.metrics import WorkerMetrics
+from streams.engine.metrics import LaneMetrics, WorkerMetrics
 from streams.engine.producer import Producer, Sendable
 from streams.engine.recovery import Tables
 from streams.engine.runner import Processor, Runner
@@ -79,7 +78,7 @@ class App(faust.App):
 
     lane: LaneRuntime
     state_table: StateTable | None
-    metrics: WorkerMetrics
+    metrics: LaneMetrics
     failpoints: Failpoints
     limits: Limits
     follower: Follower | None = None
@@ -116,7 +115,7 @@ class App(faust.App):
 def build_app(
     lane: Lane,
     settings: WorkerSettings,
-    registry: CollectorRegistry,
+    metrics: WorkerMetrics,
     on_ready: Callable[[], None] = lambda: None,
     processor: Processor | None = None,
 ) -> App:
@@ -154,7 +153,7 @@ def build_app(
     app.state_table = StateTable(lane.table.in_realm(settings.realms[0]), timed is not None) if lane.table else None
     if isinstance(chosen, Scheduled):
         app.follower = Follower(settings.bootstrap, chosen.schedule)
-    app.metrics = WorkerMetrics(registry, name)
+    app.metrics = LaneMetrics(metrics, name)
     app.failpoints = settings.failpoints
     app.limits = settings.limits
     departments = settings.departments if lane.inputs.per_department else ("",)

@@ -24,6 +24,7 @@ from streams.agents import Lane
 from streams.app import WorkerSettings, build_app
 from streams.engine import table
 from streams.engine.failpoints import Failpoints
+from streams.engine.metrics import WorkerMetrics
 from streams.engine.value import Part
 from streams.engine.wheel import Wheel
 from tests.timers import Bells
@@ -114,7 +115,7 @@ def main() -> None:
         bootstrap, int(partitions), (Realm(realm),), (), home, "test", instance,
         session_seconds=SESSION_SECONDS, failpoints=Failpoints(failpoint),
     )  # fmt: skip
-    worker.run(build_app(LANE, settings, CollectorRegistry()))
+    worker.run(build_app(LANE, settings, WorkerMetrics(CollectorRegistry())))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from schemas.realms import Realm
 from schemas.topics import INCIDENT_COMMANDS, OUTCOMES, realm_of
 from streams.domain.core import Emit, Source
 from streams.engine.ledger import Chunk, Ledger
-from streams.engine.metrics import WorkerMetrics
+from streams.engine.metrics import LaneMetrics, WorkerMetrics
 from streams.engine.runner import Runner
 from streams.engine.source import src_of
 from streams.engine.table import StateTable, apply, forget_shipped
@@ -97,7 +97,7 @@ class Worker:
             apply(part, set(), key, value)
         self.table.restore({0: part})
         forget_shipped(part, committed)
-        self.metrics = WorkerMetrics(CollectorRegistry(), "bells")
+        self.metrics = LaneMetrics(WorkerMetrics(CollectorRegistry()), "bells")
         self.shipped: list[tuple[list[tuple[bytes, bytes]], list[Output]]] = []
         log_time = realm_of(topic).time_source == "log"
         self._runner = Runner("bells", self.processor, self.table, self._ship, self.metrics, 1, "test", log_time=log_time)

@@ -14,7 +14,7 @@ from typing import Any
 from schemas.realms import Realm
 from services import process, settings
 from services.priority import OTHERS, yield_processor
-from streams.agents import is_lane, process_names
+from streams.agents import lanes_of, process_names
 
 MODULES = {
     "gateway": "services.gateway.main",
@@ -24,13 +24,13 @@ MODULES = {
     "simulation": "services.embedded.simulation",
 }
 WORKER = "services.worker"
-"""Of every lane of streams.agents, by names such as relay and case-live."""
+"""Of the lanes of streams.agents, by names such as relay, case-live and lanes-sandbox."""
 GATE_POLL = 0.02  # s
 
 
 def module_of(name: str) -> str:
     """Where the process of this name is; "" when there is none."""
-    return MODULES.get(name) or (WORKER if is_lane(name) else "")
+    return MODULES.get(name) or (WORKER if lanes_of(name) else "")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The lanes: every agent of the platform, in one explicit list. A lane is one Faust app, group and process.
+"""The lanes: every agent of the platform, in one explicit list. A lane is one Faust app and group.
 
 Alarms come first: their lane has the processor's full attention and a short fetch, all others yield to it. Processors are loaded by
 the process that runs them only.
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 REHEARSAL_NICE = 5  # what realms other than live yield beside their lane's own
 FETCH_WAIT_MS = 100
+TOGETHER = "lanes"  # stem of the process that runs all lanes of one realm: rehearsals need no isolation from each other
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """`per_realm`: one process for each realm, so that a replay never slows the live one. `nice`: how far it yields the processor to
+    """`per_realm`: one app for each realm, so that a replay never slows the live one. `nice`: how far it yields the processor to
     others (0 to 19). `live_fetch_wait_ms`: how long a fetch may wait at the broker, in realm live; a record of a partition that the
     fetch under way does not ask for waits that long, and a short wait costs the broker as many more fetches."""
 
@@ -74,28 +75,21 @@ LANES: tuple[Lane, ...] = (
 )
 
 
-def lane_of(name: str) -> tuple[Lane, Realm | None]:
-    """`case-live` -> (case lane, live); `relay` -> (relay lane, None). KeyError or ValueError for another name."""
+def lanes_of(name: str) -> tuple[tuple[Lane, Realm | None], ...]:
+    """What the worker process of this name runs: `relay` and `case-live` one lane, `lanes-sandbox` every lane of its realm. Empty for
+    another name."""
     stem, _, realm = name.partition("-")
-    lane = {lane.name: lane for lane in LANES}[stem]
-    if lane.per_realm != bool(realm):
-        raise KeyError(name)
-    return lane, Realm(realm) if realm else None
-
-
-def is_lane(name: str) -> bool:
-    """Whether a process of this name runs a lane."""
-    try:
-        lane_of(name)
-    except (KeyError, ValueError):
-        return False
-    return True
+    if realm not in ("", *Realm):
+        return ()
+    return tuple(
+        (lane, Realm(realm) if realm else None) for lane in LANES if lane.per_realm == bool(realm) and stem in (lane.name, TOGETHER)
+    )
 
 
 def process_names(realms: Iterable[Realm]) -> tuple[str, ...]:
-    """Every worker process of a platform that serves these realms."""
-    served = tuple(realms)
-    found: list[str] = []
-    for lane in LANES:
-        found += [f"{lane.name}-{realm}" for realm in served] if lane.per_realm else [lane.name]
+    """Every worker process of a platform that serves these realms: what is live has one for each lane, a rehearsal one for all."""
+    per_realm = [lane.name for lane in LANES if lane.per_realm]
+    found = [lane.name for lane in LANES if not lane.per_realm]
+    for realm in realms:
+        found += [f"{name}-{realm}" for name in (per_realm if realm is Realm.LIVE else (TOGETHER,))]
     return tuple(found)

@@ -29,7 +29,7 @@ from streams.domain.core import Emit, Source
 from streams.engine.exits import Exit, die
 from streams.engine.ledger import Chunk
 from streams.engine.logtime import LogTime, Said, is_settlement
-from streams.engine.metrics import WorkerMetrics
+from streams.engine.metrics import LaneMetrics
 from streams.engine.shipment import Changes
 from streams.engine.source import Src, src_of
 from streams.engine.table import StateTable
@@ -69,7 +69,7 @@ class Runner:
         processor: Processor,
         table: StateTable | None,
         ship: Callable[[Chunk, Changes, Sequence[tuple[int, Output]]], None],
-        metrics: WorkerMetrics,
+        metrics: LaneMetrics,
         partitions: int,
         version: str,
         use_marks: bool = True,
@@ -226,7 +226,7 @@ class Runner:
             raise InvalidPayload(Reason.BAD_KEY, f"the key belongs to partition {place}")
 
     def _dead(self, record: ConsumerRecord, source: Source, state: bytes, reason: Reason, detail: str) -> Said:
-        self._metrics.dead_letters.labels(reason=reason.value).inc()
+        self._metrics.buried(reason.value)
         realm = realm_of(record.topic)
         letter = DeadLetter(
             topic=record.topic,

@@ -16,7 +16,7 @@ from schemas.headers import WAKE
 from schemas.realms import Realm
 from streams.engine.exits import Exit, die
 from streams.engine.failpoints import Failpoints
-from streams.engine.metrics import WorkerMetrics
+from streams.engine.metrics import LaneMetrics
 from streams.engine.producer import Sendable
 from streams.engine.wheel import Timed, Wheel
 
@@ -104,7 +104,7 @@ class Waker:
         owned: Callable[[], Iterable[int]],
         append: Append,
         clock: Callable[[], int],
-        metrics: WorkerMetrics,
+        metrics: LaneMetrics,
         failpoints: Failpoints,
         per_second: int = PER_SECOND,
     ) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partialmethod
 from itertools import count
 from typing import Any
@@ -166,7 +165,7 @@ def serve(this: process.Process) -> None:
     for control in sys.argv[2:]:
         changes |= SWITCHES.get(control, {})
         CONTROLS.get(control, lambda: None)()
-    worker.run(worker.build(this, replace(worker.settings_of(this), **changes)))
+    worker.run(*worker.build(this, **changes))
 
 
 if __name__ == "__main__":

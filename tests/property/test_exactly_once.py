@@ -28,7 +28,7 @@ from streams.agents.analytics import AnalyticsProcessor
 from streams.agents.case import CaseProcessor
 from streams.domain.alarm.decide import NOT_PAGED_AGAIN, QUIET_MS
 from streams.engine.ledger import Chunk, Ledger
-from streams.engine.metrics import WorkerMetrics
+from streams.engine.metrics import LaneMetrics, WorkerMetrics
 from streams.engine.runner import Processor, Runner
 from streams.engine.source import src_of
 from streams.engine.table import StateTable, apply
@@ -88,7 +88,8 @@ class Worker:
             apply(part, set(), key, value)
         self.table.parts[0] = part
         self.shipped: list[tuple[Any, Any]] = []
-        self.runner = Runner("lane", processor, self.table, self._ship, WorkerMetrics(CollectorRegistry(), "lane"), 1, "test", marks)
+        metrics = LaneMetrics(WorkerMetrics(CollectorRegistry()), "lane")
+        self.runner = Runner("lane", processor, self.table, self._ship, metrics, 1, "test", marks)
 
     def _ship(self, chunk: Chunk, changes: Any, outputs: Any) -> None:
         self.shipped.append((changes, [output for _, output in outputs]))

@@ -30,12 +30,12 @@ YAML_RULES = json.dumps(
 def declared_metrics() -> set[str]:
     """Names as Prometheus shows them: counters with _total, histograms with their parts."""
     found = set()
-    declaration = re.compile(r'\b(Counter|Gauge|Histogram)\(\s*"(liandong_[a-z_]+)"')
+    declaration = re.compile(r'\b([Cc]ounter|Gauge|Histogram)\(\s*"(liandong_[a-z_]+)"')
     for folder in ("streams", "services"):
         for path in (ROOT / folder).rglob("*.py"):
             for kind, name in declaration.findall(path.read_text(encoding="utf-8")):
                 stem = name.removesuffix("_total")
-                found |= {"Counter": {f"{stem}_total"}, "Gauge": {name}}.get(kind, {name, f"{name}_bucket", f"{name}_sum", f"{name}_count"})
+                found |= {"Counter": {f"{stem}_total"}, "Gauge": {name}}.get(kind.title(), {name, f"{name}_bucket", f"{name}_sum", f"{name}_count"})
     return found
 
 

@@ -19,6 +19,7 @@ from services.repartition.tables import TableAccount, planned
 from streams.agents.relay import RelayProcessor
 from streams.app import WorkerSettings, build_app
 from streams.engine import runner
+from streams.engine.metrics import WorkerMetrics
 from streams.engine.source import src_of
 from streams.engine.value import QUARANTINED, Value, due_of, outbox_at, pack, unpack, version_of, without_outbox
 from streams.engine.wheel import SLACK, Timed, Wheel
@@ -82,7 +83,7 @@ def test_a_processor_without_next_due_and_wake_has_no_timers() -> None:
 def test_a_lane_with_timers_has_one_input(tmp_path: Path) -> None:
     settings = WorkerSettings("127.0.0.1:9", 4, (Realm.LIVE, Realm.DRILL), (), str(tmp_path), "test")
     with pytest.raises(ValueError, match="several inputs"):
-        build_app(LANE, settings, CollectorRegistry())
+        build_app(LANE, settings, WorkerMetrics(CollectorRegistry()))
 
 
 def test_a_timer_survives_the_worker_in_the_value_it_is_stored_with() -> None:

@@ -25,6 +25,7 @@ from services import worker
 from streams.agents import LANES
 from streams.app import WorkerSettings, build_app
 from streams.domain.core import Emit, Source
+from streams.engine.metrics import WorkerMetrics
 from tests.bench.peers.job import STATE, decode
 
 
@@ -70,7 +71,7 @@ def main() -> None:
     partitions = int(os.environ.get("PARTITIONS", "12"))
     settings = WorkerSettings(bootstrap, partitions, (Realm.LIVE,), ("demo",), tempfile.mkdtemp(), "bench")
     os.makedirs(f"{settings.data_dir}/faust")
-    app = build_app(lane, settings, CollectorRegistry(), processor=processor)
+    app = build_app(lane, settings, WorkerMetrics(CollectorRegistry()), processor=processor)
 
     async def watch() -> None:
         consumer: Any = app.consumer
