@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
-from schemas.clocks import Unit
+from schemas.clocks import THOUSAND, Unit
 from schemas.event_types import event_types
 from schemas.policies import Policies, fit
 from schemas.policy import documents as written
@@ -100,6 +100,8 @@ def _ladder(ladder: written.WrittenLadder, pointer: str) -> Iterator[Found]:
     for index, (before, step) in enumerate(pairwise(ladder.steps), start=1):
         if step.at <= before.at:
             yield f"{pointer}/steps/{index}/at", f"{step.at} does not come after {before.at}", f"{before.at + 1} or more"
+    if ladder.ack.before_due and ladder.steps[0].at >= THOUSAND:
+        yield f"{pointer}/ack/before_due", "nobody is told before the due time", "no before_due, or a step before 1000"
     if ladder.on_timeout:
         yield from _own_source(ladder.on_timeout, f"{pointer}/on_timeout")
         if ladder.clock is not Purpose.REPLY:

@@ -131,6 +131,7 @@ class WrittenAck(msgspec.Struct, frozen=True, kw_only=True):
 
     within: Span
     again: Times
+    before_due: bool = False  # silence before the due time brings on at once also what comes at the due time or later
 
 
 class WrittenTimeout(Written, frozen=True, kw_only=True):

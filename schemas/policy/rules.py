@@ -93,6 +93,7 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
     ack_unit: Unit  # ms or working_ms
     ack_within: int  # who was told and has not acknowledged by then, is told again; milliseconds
     ack_again: int  # as often at most
+    ack_before_due: bool  # silence before the due time brings on at once also what comes at the due time or later
     timeout: Timeout | None  # of the ladder of replies; None: an offer stays where it is
     selector: Selector
     origin: Origin
@@ -242,6 +243,7 @@ def _ladder(document: Document, ladder: written.WrittenLadder, pointer: str) -> 
         ack_unit=length(ladder.ack.within).unit,
         ack_within=length(ladder.ack.within).amount,
         ack_again=ladder.ack.again,
+        ack_before_due=ladder.ack.before_due,
         timeout=_timeout(document, ladder, f"{pointer}/on_timeout"),
         selector=_selector(ladder),
         origin=_origin(document, pointer, ladder),

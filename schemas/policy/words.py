@@ -110,6 +110,7 @@ def _ladder(rule: Ladder) -> Words:
         **{f"at {share_words(step.at)}": _step(step.tell, step.supervise) for step in rule.steps},
         "climbs": f"every {share_words(rule.climb_every)}" if rule.climb_every else "never",
         "told again": f"each {Length(rule.ack_unit, rule.ack_within)} without answer, at most {rule.ack_again} ×",
+        "silence": "climbs at once, also before the due time" if rule.ack_before_due else "climbs at once from the due time on",
         **({"offer not answered": f"goes to the next level, up to {rule.timeout.highest}"} if rule.timeout else {}),
     }
 

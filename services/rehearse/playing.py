@@ -91,9 +91,9 @@ class Play:
         return outcome.reason or outcome.outcome
 
     def settle(self, case_id: str, at: int, realm: str) -> None:
-        """Lets everything happen to a case that falls due by then."""
+        """Lets everything happen to a case that falls due by then, each at its own moment, as the wheel does."""
         while (state := self.cases.get(case_id)) and 0 < state.next_due <= at:
-            self._take(case_id, decide(state, wake_up(case_id, state.next_due, realm), SETTLED, at))
+            self._take(case_id, decide(state, wake_up(case_id, state.next_due, realm), SETTLED, state.next_due))
 
     def finish(self, at: int, realm: str) -> None:
         """What falls due by the end."""

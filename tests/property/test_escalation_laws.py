@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.avro.incident_event.event import IncidentEvent
 from schemas.state.clock import key_of
 from schemas.state.incident_case.event import IncidentCase
 from schemas.topics import DESKS
 from streams.domain.clocks.running import is_paused
 from streams.domain.incident.settling import wake_up
 from streams.domain.incident.table import ENDED, State
-from tests.property.test_case_laws import DAY, HOUR, Step, lived, logs
+from tests.property.test_case_laws import DAY, HOUR, TELLING, Step, lived, logs, wakes
 from tests.unit.test_incident_life_cycle import CASE, command
 
 LATER = (60_000, HOUR, DAY, 10 * DAY)
@@ -136,3 +139,23 @@ def test_an_offer_that_is_not_answered_goes_up_or_stays_and_is_told_and_the_hold
     assert then.state.upstream.state == "offered"
     waiting = [c for c in then.state.clocks if c.purpose == "reply" and c.started_at == then.state.upstream.since and not c.stopped_at]
     assert waiting, "a clock runs for whoever is asked now"
+
+
+@settings(max_examples=80, deadline=None)
+@given(logs(), st.lists(st.integers(0, 400 * DAY), max_size=10))
+def test_a_record_tells_a_step_once_and_no_silence_counts_before_somebody_was_told(log: list[Step], times: list[int]) -> None:
+    sent: dict[tuple[str, str, int], IncidentEvent] = {}
+    records: set[tuple[Any, ...]] = set()
+    for event in lived(wakes(log, times)).events:
+        if event.type not in {*TELLING, "incident.supervised"} or event.cause == "user":
+            continue
+        key = (event.clock, event.clock_holder, event.step)
+        if event.type in ("incident.told_again", "incident.unacknowledged") and event.rule == "unacknowledged":
+            asked = sent[key]
+            assert asked.ack_by == event.occurred_at <= event.received_at, "they had as long as they were given"
+        if event.tell and event.ack_by:
+            records_key = (event.src_offset, *key, event.clock_due_at)
+            assert records_key not in records
+            records.add(records_key)
+            assert event.ack_by > event.received_at, "from when they were told"
+            sent[key] = event

@@ -110,12 +110,11 @@ def test_a_deadline_that_passes_is_told_with_its_own_time_and_the_desk_is_told()
         ("incident.ran_late", at("23 10:30")),
         ("incident.clock_overdue", at("23 11:30")),
         ("incident.ran_late", at("23 11:30")),
-        ("incident.told_again", at("23 14:30")),
     ]
     assert [(e.light_from, e.light) for e in said if "clock" in e.type] == [("green", "yellow"), ("yellow", "red"), ("red", "deep_red")]
     assert {(e.cause, e.clock, e.actor_org, e.command_id) for e in said} == {("timer", "accept", "", "")}
     assert said[2].tell == "desk"
-    assert [e.src_position for e in said] == [0, 16, 17, 19, 20, 22], "what is between are those who are told"
+    assert [e.src_position for e in said] == [0, 16, 17, 19, 20], "what is between are those who are told"
     assert desk.clock("accept").breached_at == at("23 10:30")
     assert desk.wake("23 15:01") == [], "told once"
 

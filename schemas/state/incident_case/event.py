@@ -85,7 +85,8 @@ class Climb(msgspec.Struct, frozen=True):
     purpose: str
     holder: str
     started_at: int  # of the clock
-    steps: int  # done so far
+    steps: int  # told so far
+    passed: int = 0  # whose own share of the clock has come: silence tells a step early, its paper waits for its share
 
 
 class Awaiting(msgspec.Struct, frozen=True):

@@ -33,6 +33,14 @@ class Chain(NamedTuple):
     step: int  # from 1
     told: int  # times so far
     whom: tuple[tuple[str, str], ...]  # desk, head or superior_desk, and the level; nobody left: nobody could be reached
+    told_from: int = 0  # the log does not tell when they were told: not before this, and `until` is the latest that it can be; 0: it does
+
+
+class Climb(NamedTuple):
+    """How far the ladder of a clock has gone."""
+
+    told: int = 0  # steps
+    passed: int = 0  # steps whose own share of the clock has come
 
 
 class Paper(NamedTuple):
@@ -69,7 +77,7 @@ class Case:
         ) = ""
         self.offered = self.suspended_until = self.review_at = 0
         self.clocks: list[Clock] = []
-        self.climbs: dict[Key, int] = {}  # steps of a clock's ladder that are done
+        self.climbs: dict[Key, Climb] = {}
         self.chains: dict[Key, Chain] = {}
         self.lapsed: Key | None = None  # the clock of an open offer, breached just now: the offer goes on by itself
         self.breaches: dict[Key, int] = {}  # of clocks that stopped, for one that is set going again

@@ -80,13 +80,16 @@ class Clock:
         return self._moments
 
     def coming(self) -> list[tuple[int, Mark]]:
-        """Moments still to be told. What a pause brought on comes when the pause ends, but not after the due time."""
+        """Moments still to be told."""
         found = []
         for at, mark in zip(self.moments(), MARKS, strict=True):
             if at >= 0 and not self.told & mark:
-                brought_on = mark is Mark.WARNING and self.pauses
-                found.append((max(at, min(self.pauses[-1][1], self.due)) if brought_on else at, mark))
+                found.append((self.after_pauses(at), mark))
         return found
+
+    def after_pauses(self, at: int) -> int:
+        """What a pause brought on comes when the pause ends, but not after the due time."""
+        return max(at, min(self.pauses[-1][1], self.due)) if self.pauses else at
 
     def at(self, share: int) -> int:
         """When so many thousandths of the time between start and due time have run, rounded up to the millisecond."""

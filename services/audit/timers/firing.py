@@ -22,6 +22,7 @@ from services.audit.timers.waiting import (
     UNANSWERED,
     Saying,
     Want,
+    climb_of,
     do,
     saying,
     wants,
@@ -66,24 +67,28 @@ def firing_of(event: Any) -> Firing | None:
     return Firing(kind, mark, event.clock, event.clock_holder, event.occurred_at, event.clock_due_at, event.step, event.ack_by)
 
 
-def exact(case: Case, firing: Firing, said: Saying) -> Want | None:
-    """What the case waits for at just that moment and with just those words."""
+def exact(case: Case, firing: Firing, said: Saying, now: int) -> Want | None:
+    """What the case waits for at just that moment and with just those words, told by a record of the time `now`. A page of which the log
+    does not tell when it was sent, for that is missing, is unanswered at whatever moment it can be."""
     for want in wants(case):
-        if want.at == firing.at and firing.might_be(case, want) and _due_fits(case, want, firing) and saying(case, want) in (None, said):
+        fits = firing.might_be(case, want) and _due_fits(case, want, firing) and saying(case, want, now) in (None, said)
+        if fits and want.at == firing.at:
             return want
+        if fits and want.kind == AGAIN and 0 < case.chains[case.clocks[want.place].key].told_from <= firing.at <= want.at:
+            return want._replace(at=firing.at)
     return None
 
 
-def skipped(case: Case, firing: Firing, said: Saying, until: int) -> int:
+def skipped(case: Case, firing: Firing, said: Saying, now: int) -> int:
     """How many things the case had to do before it came to just this firing; 0: it never comes to it, or had to do nothing before."""
     tried = case.copy()
     for count in range(MOST):
-        if exact(tried, firing, said):
+        if exact(tried, firing, said, now):
             return count
         first = min(wants(tried), default=None)
-        if first is None or first.at > min(firing.at, until):
+        if first is None or first.at > min(firing.at, now):
             return 0
-        do(tried, first)
+        do(tried, first, now, unseen=True)
     return 0
 
 
@@ -105,7 +110,11 @@ def told_before(case: Case, firing: Firing) -> bool:
             moment = clock.moments()[MARKS.index(Mark(firing.mark))]
             if clock.told & firing.mark and firing.at in (moment, clock.breached):
                 return True
-        elif firing.step <= case.climbs.get(clock.key, 0) and (firing.kind == STEP or (chain and chain.until == firing.ack_by)):
+            continue
+        climb = climb_of(case, clock)
+        if firing.kind == STEP and firing.step <= climb.passed:
+            return True
+        if firing.step <= climb.told and chain and chain.until == firing.ack_by:
             return True
     return False
 

@@ -20,6 +20,7 @@ class Step(NamedTuple):
     tell: str  # joined by +
     level: str  # of the superior desk; "" none
     rung: str  # of supervision; "" none
+    number: int = 0  # from 1
 
 
 class Book:
@@ -103,10 +104,10 @@ def _steps(ladder: Ladder, level: str, place: str) -> tuple[Step, ...]:
     taken = [(step.at, step, higher[0] if higher else "") for step in ladder.steps]
     if ladder.climb_every:
         taken += [(last.at + ladder.climb_every * count, last, name) for count, name in enumerate(higher[1:], 1)]
-    found = []
+    found: list[Step] = []
     for share, step, to in taken:
         tell = "+".join(whom.value for whom in step.tell if to or whom is not Whom.SUPERIOR_DESK)
         rung = step.supervise if to else ""
         if tell or rung:
-            found.append(Step(share, tell, to, rung))
+            found.append(Step(share, tell, to, rung, len(found) + 1))
     return tuple(found)

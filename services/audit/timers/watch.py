@@ -136,17 +136,18 @@ class Watch:
             text = f"case {event.case_id}: {want.words(case)}, due {want.at}, is not told before event {event.case_seq} ({event.type})"
             case.missed = (*case.missed, (Firing(want.kind, want.mark, purpose, holder, want.at, due, 0, 0), text))
             case.differs = True
-        do(case, want)
+        do(case, want, event.received_at, unseen=True)
 
     # --- what it did by itself
 
     def _fired(self, case: Case, event: Any, firing: Firing) -> None:
         said = _said_by(event)
-        want = exact(case, firing, said)
+        now = event.received_at
+        want = exact(case, firing, said, now)
         if want is None:
-            for _ in range(skipped(case, firing, said, event.received_at)):
+            for _ in range(skipped(case, firing, said, now)):
                 self._miss(case, min(wants(case)), event)
-            want = exact(case, firing, said) or nearest(case, firing)
+            want = exact(case, firing, said, now) or nearest(case, firing)
         if want is None:
             self._unfounded(case, event, firing)
             return
@@ -166,11 +167,11 @@ class Watch:
         else:
             self.report.late.append(event.received_at - want.at)
         told = self._said(case, want, event) or told
-        self._agree(case, event, do(case, want, event.actor_org), told=told)
+        self._agree(case, event, do(case, want, now, event.actor_org), told=told)
 
     def _said(self, case: Case, want: Want, event: Any) -> bool:
         """Whether another thing is said than must be: whom it tells, until when, which step, by which rung it supervises."""
-        wanted = saying(case, want)
+        wanted = saying(case, want, event.received_at)
         said = _said_by(event)
         if wanted in (None, said):
             return False

@@ -53,14 +53,22 @@ def start(rule: Rule, cal: Calendar, started_at: int, holder: str, level: str, r
 def marks(clock: Clock, rule: Rule, cal: Calendar) -> list[Moment]:
     """The moments still to be told, ascending; none while a clock is stopped or paused.
 
-    A pause that takes hours of a limit in days and does not move it leaves less time: a warning that it brought on comes when it ends.
-    """
+    A warning that a pause brought on comes when the pause ends (`coming`)."""
     if clock.stopped_at or is_paused(clock):
         return []
     moments = _moments(clock, rule, cal)
-    if clock.pauses and Mark.WARNING in moments:
-        moments[Mark.WARNING] = max(moments[Mark.WARNING], min(clock.pauses[-1].until, clock.due_at))
+    if Mark.WARNING in moments:
+        moments[Mark.WARNING] = coming(clock, cal, rule.warning)
     return sorted(Moment(at, mark) for mark, at in moments.items() if not clock.told & mark)
+
+
+def coming(clock: Clock, cal: Calendar, share: int) -> int:
+    """When what is told at a share of a running clock (thousandths; a warning, a step of its ladder) is to be told.
+
+    A pause that takes hours of a limit in days and does not move it leaves less time: what it brought on comes when it ends.
+    """
+    at = moment(clock, cal, share)
+    return max(at, min(clock.pauses[-1].until, clock.due_at)) if clock.pauses else at
 
 
 def tell(clock: Clock, mark: Mark) -> Clock:

@@ -35,6 +35,7 @@ class Step(NamedTuple):
     tell: str  # desk, head and superior_desk joined by +
     level: str  # of the superior desk, and of who supervises; "" none
     rung: str  # of supervision; "" none
+    number: int = 0  # from 1
 
 
 class Ack(NamedTuple):
@@ -43,6 +44,7 @@ class Ack(NamedTuple):
     unit: Unit  # ms or working_ms
     within: int
     again: int
+    before_due: bool  # silence brings on what comes at the due time, or later, also before it
 
 
 class Book:
@@ -184,13 +186,14 @@ def _steps(version: str, purpose: str, incident_type: str, grade: int, level: st
     above = [one for one in present if is_above(one, level) and rank(one) <= rank(ladder.highest)]
     found = [_step(step.at, step.tell, step.supervise, above[:1]) for step in ladder.steps]
     found += _climbs(ladder, above[1:])
-    return tuple(step for step in found if step.tell or step.rung)
+    doing = (step for step in found if step.tell or step.rung)
+    return tuple(step._replace(number=number) for number, step in enumerate(doing, 1))
 
 
 def ack(state: IncidentCase, purpose: str) -> Ack | None:
     """None: nothing is to be acknowledged, for there is no ladder."""
     ladder = book(state.policy_version).policies.ladder(purpose, state.incident_type, state.grade)
-    return Ack(ladder.ack_unit, ladder.ack_within, ladder.ack_again) if ladder else None
+    return Ack(ladder.ack_unit, ladder.ack_within, ladder.ack_again, ladder.ack_before_due) if ladder else None
 
 
 def ack_by(asked: Ack, cal: Calendar, at: int) -> int:

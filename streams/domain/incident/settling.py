@@ -1,6 +1,8 @@
 """What a case does by itself: every deadline that has passed by now is settled in its order, each as at its own moment.
 
-So how often a case is woken changes nothing: what was due at ten past is told with that time, by whichever record comes next.
+So how often a case is woken changes no deadline: what was due at ten past is told with that time, by whichever record comes next, and so
+is a paper of supervision that a ladder issues. Only how long people have to acknowledge counts from when they were really told, which
+is the record's time: after a downtime nobody is passed over who could not have answered. Silence tells more people; it issues no paper.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from streams.domain.incident import chains, overlays, rules
 from streams.domain.incident.effects import EFFECTS
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.levels import desk_of
+from streams.domain.incident.rules import Ack, Step
 from streams.domain.incident.table import WAKE
 from streams.domain.incident.telling import Cause, pages
 from streams.domain.incident.timing import timed
-from streams.domain.incident.wanting import AGAIN, MARK, RESUME, STEP, Wanted, climbed, next_due, next_step, wanted
+from streams.domain.incident.wanting import AGAIN, MARK, RESUME, STEP, Wanted, climbed, next_due, next_step, step_of_silence, wanted
 
 CHINA_MINUTES = 480
 TOLD = {Mark.WARNING: "incident.clock_warning", Mark.DUE: "incident.clock_due", Mark.OVERDUE: "incident.clock_overdue"}
@@ -64,7 +67,10 @@ def _one(state: IncidentCase, first: Wanted, timer: IncidentCommand, saying: Say
     if first.kind == MARK:
         return _mark(state, first, timer, saying)
     if first.kind == STEP:
-        return _step(state, state.clocks[first.clock], timer, saying)
+        clock = state.clocks[first.clock]
+        step = next_step(state, clock)
+        assert step
+        return _step(state, clock, step, timer, saying)
     if first.kind == AGAIN:
         return _again(state, state.clocks[first.clock], timer, saying)
     name, rule = ("resume", SUSPENSION_OVER) if first.kind == RESUME else ("unshelve", REVIEW_DUE)
@@ -94,23 +100,29 @@ def _timed_out(state: IncidentCase, clock: Clock, timer: IncidentCommand, saying
     return after
 
 
-def _step(state: IncidentCase, clock: Clock, timer: IncidentCommand, saying: Saying, cause: Cause = Cause.RAN_LATE) -> IncidentCase:
-    """A step of the lateness ladder: it tells desks, and may have the level above supervise. `cause`: why it comes now."""
-    step, asked = next_step(state, clock), rules.ack(state, clock.purpose)
-    assert step
+def _step(
+    state: IncidentCase, clock: Clock, step: Step, timer: IncidentCommand, saying: Saying, cause: Cause = Cause.RAN_LATE
+) -> IncidentCase:
+    """A step of the lateness ladder: it tells desks, and at its own share may have the level above supervise. `cause`: why it comes now.
+    One that silence brought on tells at once, and issues its paper when its share comes."""
+    asked = rules.ack(state, clock.purpose)
     assert asked
-    number = climbed(state, clock) + 1
-    until = rules.ack_by(asked, calendar(clock.calendar), timer.occurred_at)
-    chain = chains.told(clock, step.tell, step.level, number, until)
-    before = replace(state, climbs=_climbed(state, clock), awaiting=chains.having(state, clock, chain))
-    rule = LADDER if cause is Cause.RAN_LATE else cause.value
-    more = about(clock) | {"tell": step.tell, "tell_level": step.level, "step": number, "ack_by": until if chain else 0}
-    if step.rung and _rises(state, step.rung):
+    told, passed = climbed(state, clock)
+    at_share = cause is Cause.RAN_LATE
+    tell = step.tell if step.number > told else ""
+    until = _until(asked, clock, saying)
+    chain = chains.told(clock, tell, step.level, step.number, until)
+    climb = Climb(*key_of(clock), max(told, step.number), step.number if at_share else passed)
+    awaiting = chains.having(state, clock, chain) if chain else state.awaiting
+    before = replace(state, climbs=_climbed(state, climb), awaiting=awaiting)
+    rule = LADDER if at_share else cause.value
+    more = about(clock) | {"tell": tell, "tell_level": step.level, "step": step.number, "ack_by": until if chain else 0}
+    if at_share and step.rung and _rises(state, step.rung):
         desk = desk_of(state.division, step.level)
-        timer = replace(timer, name="supervise", rung=step.rung, actor_org=desk, actor_level=step.level, cause="rule")
-        after = replace(before, seq=state.seq + 1, **EFFECTS["supervise"](before, timer, timer.occurred_at))
-        after = timed(state, after, timer, timer.occurred_at)
-        saying.say(state, after, timer, "incident.supervised", rule, **more)
+        order = replace(timer, name="supervise", rung=step.rung, actor_org=desk, actor_level=step.level, cause="rule")
+        after = replace(before, seq=state.seq + 1, **EFFECTS["supervise"](before, order, order.occurred_at))
+        after = timed(state, after, order, order.occurred_at)
+        saying.say(state, after, order, "incident.supervised", rule, **more)
     else:
         after = _next(before)
         saying.say(state, after, timer, "incident.ran_late", rule, **more)
@@ -119,12 +131,12 @@ def _step(state: IncidentCase, clock: Clock, timer: IncidentCommand, saying: Say
 
 
 def _again(state: IncidentCase, clock: Clock, timer: IncidentCommand, saying: Saying) -> IncidentCase:
-    """Nobody has acknowledged in time: they are told again, as often as the policy says; then the next step comes at once. So it does when
-    nobody could be reached. After the last step it is said that nobody answered."""
+    """Nobody has acknowledged in time: they are told again, as often as the policy says; then the next step is told at once, as far as
+    silence goes. So it is when nobody could be reached. Else it is said that nobody answered, and the ladder waits for its own time."""
     chain, asked = chains.chain_of(state, clock), rules.ack(state, clock.purpose)
     number, reached = chain[0].step, chain[0].whom != chains.NOBODY
     if reached and asked and chain[0].told <= asked.again:
-        until = rules.ack_by(asked, calendar(clock.calendar), timer.occurred_at)
+        until = _until(asked, clock, saying)
         chain = tuple(replace(one, until=until, told=one.told + 1) for one in chain)
         after = _next(state, awaiting=chains.having(state, clock, chain))
         level = next((one.level for one in chain if one.whom == Whom.SUPERIOR_DESK), "")
@@ -133,11 +145,17 @@ def _again(state: IncidentCase, clock: Clock, timer: IncidentCommand, saying: Sa
         saying.emits += pages(after, clock, chain, Cause.TOLD_AGAIN, timer, saying)
         return after
     cause = Cause.UNACKNOWLEDGED if reached else Cause.NO_ONE_NOTIFIED
-    if next_step(state, clock):
-        return _step(state, clock, timer, saying, cause)
+    step = step_of_silence(state, clock, asked, reached=reached) if asked else None
+    if step:
+        return _step(state, clock, step, timer, saying, cause)
     after = _next(state, awaiting=chains.having(state, clock, ()))
     saying.say(state, after, timer, "incident.unacknowledged", cause.value, step=number, **about(clock))
     return after
+
+
+def _until(asked: Ack, clock: Clock, saying: Saying) -> int:
+    """By when who is told now must acknowledge: from when he is told, however long ago the step's own moment was."""
+    return rules.ack_by(asked, calendar(clock.calendar), saying.now)
 
 
 def _next(state: IncidentCase, **changes: object) -> IncidentCase:
@@ -150,8 +168,5 @@ def _rises(state: IncidentCase, rung: str) -> bool:
     return not standing or ladder.index(rung) > ladder.index(standing)
 
 
-def _climbed(state: IncidentCase, clock: Clock) -> tuple[Climb, ...]:
-    done = climbed(state, clock) + 1
-    key = key_of(clock)
-    others = tuple(one for one in state.climbs if key_of(one) != key)
-    return (*others, Climb(*key, done))
+def _climbed(state: IncidentCase, climb: Climb) -> tuple[Climb, ...]:
+    return (*(one for one in state.climbs if key_of(one) != key_of(climb)), climb)

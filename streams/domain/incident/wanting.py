@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from schemas.calendar import calendar
-from schemas.clocks import Mark
+from schemas.clocks import THOUSAND, Mark
 from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import IncidentCase
-from streams.domain.clocks.clock import marks
+from streams.domain.clocks.clock import coming, marks
 from streams.domain.clocks.running import is_paused, moment
 from streams.domain.incident import rules
 from streams.domain.incident.chains import chain_of
-from streams.domain.incident.rules import Step
+from streams.domain.incident.rules import Ack, Step
 from streams.domain.incident.table import ENDED_TEXTS
 
 MARK, STEP, AGAIN, RESUME, REVIEW = range(5)  # in this order at one moment
@@ -41,7 +41,7 @@ def wanted(state: IncidentCase) -> list[Wanted]:
         found += [Wanted(due.at, MARK, index, due.mark) for due in marks(clock, rule, cal)]
         step = next_step(state, clock)
         if step is not None:
-            found.append(Wanted(moment(clock, cal, step.share), STEP, index))
+            found.append(Wanted(coming(clock, cal, step.share), STEP, index))
         chain = chain_of(state, clock) if state.awaiting else ()
         if chain:
             found.append(Wanted(chain[0].until, AGAIN, index))
@@ -66,20 +66,36 @@ def next_due(state: IncidentCase) -> int:
 
 
 def next_step(state: IncidentCase, clock: Clock) -> Step | None:
-    """The next step of the clock's ladder; None when there is none, or no more. A mirrored case rouses nobody: its own system does."""
-    if state.mirrored:
-        return None
-    ladder = rules.steps(state, clock.purpose, clock.level)
-    done = climbed(state, clock)
-    return ladder[done] if done < len(ladder) else None
+    """The step of the clock's ladder that comes next at its own share: one that was not told yet, or whose paper is still to be issued.
+    None: no more."""
+    ladder = _ladder(state, clock)
+    told, passed = climbed(state, clock)
+    return next((step for step in ladder[passed:] if step.number > told or step.rung), None)
 
 
-def climbed(state: IncidentCase, clock: Clock) -> int:
-    """Steps of its ladder that are done."""
+def step_of_silence(state: IncidentCase, clock: Clock, asked: Ack, *, reached: bool) -> Step | None:
+    """The step that is told at once because the last one was not answered; None: the ladder waits for its own time, or is at its end.
+
+    `reached`: somebody was, and kept silent. Silence before the due time does not use up what is meant for the due time and after, but
+    where the policy says so; a page that reached nobody is no silence.
+    """
+    told, _ = climbed(state, clock)
+    step = next((step for step in _ladder(state, clock)[told:] if step.tell), None)
+    waits = reached and not asked.before_due and not clock.told & Mark.DUE
+    return None if step is None or (waits and step.share >= THOUSAND) else step
+
+
+def climbed(state: IncidentCase, clock: Clock) -> tuple[int, int]:
+    """Steps of its ladder that were told, and those whose own share has come."""
     for climb in state.climbs:
         if key_of(climb) == key_of(clock):
-            return climb.steps
-    return 0
+            return climb.steps, climb.passed
+    return 0, 0
+
+
+def _ladder(state: IncidentCase, clock: Clock) -> tuple[Step, ...]:
+    """A mirrored case rouses nobody: its own system does."""
+    return () if state.mirrored else rules.steps(state, clock.purpose, clock.level)
 
 
 def _earliest(state: IncidentCase, clock: Clock) -> int:
@@ -92,7 +108,7 @@ def _earliest(state: IncidentCase, clock: Clock) -> int:
     step = next_step(state, clock)
     if rule.warning and not clock.pauses and not clock.told & Mark.WARNING and (step is None or step.share >= rule.warning):
         return moment(clock, cal, rule.warning)
-    coming = [due.at for due in marks(clock, rule, cal)]
+    moments = [due.at for due in marks(clock, rule, cal)]
     if step is not None:
-        coming.append(moment(clock, cal, step.share))
-    return min(coming, default=0)
+        moments.append(coming(clock, cal, step.share))
+    return min(moments, default=0)
