@@ -11,7 +11,7 @@ ifndef SEED
 SEED := $(shell date +%s)
 endif
 
-.PHONY: help run setup dev test test-fast chaos soak lint bench lock clean
+.PHONY: help run setup dev test test-fast chaos soak mutants lint bench lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,6 +38,9 @@ chaos: dev ## every fault and every negative control; SEED=n repeats a run; writ
 soak: dev ## faults by chance for HOURS=n; SEED=n repeats their order; writes tests/chaos/RESULTS.md
 	$(BIN)/python -m tests.chaos.soak --hours $(HOURS) --seed $(SEED) $(ARGS)
 
+mutants: dev ## small changes to the core, and which of them no test notices; goes on where it stopped; writes tests/mutants/RESULTS.md
+	$(BIN)/python -m tests.mutants $(ARGS)
+
 lint: dev ## format, rules, types, import arrows
 	$(BIN)/ruff check schemas streams services tests deploy
 	$(BIN)/mypy
@@ -51,4 +54,4 @@ lock: dev ## resolve all dependencies anew and write the locks
 	$(BIN)/python -m services.embedded.jars lock
 
 clean: ## remove everything that was set up or built; not the data
-	rm -rf .venv .cache services/web/dist services/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .cache mutants services/web/dist services/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

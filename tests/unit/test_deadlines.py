@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
+import msgspec
 import pytest
 
 from schemas.calendar import HOLIDAY, MAKE_UP, WEEKEND, WORKDAY, Calendar, Day
 from schemas.clocks import Mark, Rule, Unit, Until
+from schemas.state.clock import Pause
 from streams.domain.clocks.clock import extend, marks, recalculate, stop, tell
 from streams.domain.clocks.deadline import Kind, due, explain
 from tests.clocks import CAL, HOUR, at, begun, due_of, paused, rule, written
@@ -98,14 +100,27 @@ def test_a_rolled_deadline_names_the_rule_and_an_extended_one_its_extension() ->
 
 def test_hours_explain_where_counting_begins() -> None:
     (_, begin) = explain(begun(HOURS, "2026-02-17 03:00"), HOURS, CAL).steps
-    assert (begin.kind, begin.until, begin.text) == (Kind.START, begin.since, "民法典第201条第2款")
+    assert begin == (Kind.START, at("2026-02-17 03:00"), at("2026-02-17 03:00"), 0, "民法典第201条第2款", "")
     clock = paused(begun(BUSINESS, "2026-03-06 18:00"), BUSINESS, "2026-03-09 11:00", "2026-03-09 15:00")
-    steps = [(s.kind, written(s.since), written(s.until), s.amount) for s in explain(clock, BUSINESS, CAL).steps]
-    assert steps[1:] == [
-        (Kind.START, "2026-03-06 18:00", "2026-03-09 08:30", 0),
-        (Kind.REST, "2026-03-07 00:00", "2026-03-09 00:00", 2),
-        (Kind.PAUSE, "2026-03-09 11:00", "2026-03-09 15:00", 2 * HOUR),
-    ]
+    assert explain(clock, BUSINESS, CAL).steps[1:] == (
+        (Kind.START, at("2026-03-06 18:00"), at("2026-03-09 08:30"), 0, "", ""),
+        (Kind.REST, at("2026-03-07 00:00"), at("2026-03-09 00:00"), 2, "", ""),
+        (Kind.PAUSE, at("2026-03-09 11:00"), at("2026-03-09 15:00"), 2 * HOUR, "appraisal", ""),
+    )
+
+
+def test_a_pause_that_begins_when_the_time_is_up_is_no_step() -> None:
+    clock = begun(BUSINESS, "2026-03-09 08:30")
+    assert due_of(clock) == "2026-03-09 17:30"
+    for since, steps in (("2026-03-09 17:29", 1), ("2026-03-09 17:30", 0)):
+        held = msgspec.structs.replace(clock, pauses=(Pause("appraisal", at(since), at("2026-03-10 10:00"), "lead"),))
+        assert [step.kind for step in explain(held, BUSINESS, CAL).steps].count(Kind.PAUSE) == steps
+
+
+def test_hours_that_end_before_a_weekend_do_not_speak_of_it() -> None:
+    clock = begun(BUSINESS, "2026-03-06 08:30")
+    assert due_of(clock) == "2026-03-06 17:30"
+    assert [step.kind for step in explain(clock, BUSINESS, CAL).steps] == [Kind.RULE, Kind.START]
 
 
 @pytest.mark.parametrize(("of", "hours"), [(DAYS, (9, 16)), (BUSINESS, (12, 14)), (HOURS, (13, 14))])

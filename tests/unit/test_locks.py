@@ -38,7 +38,7 @@ def test_every_dependency_is_locked_within_its_range(lock: str, wanted: list[str
         assert any(requirement.specifier.contains(version) for version in there), f"{requirement} is locked as {there}"
 
 
-@pytest.mark.parametrize("lock", ["runtime", "dev", "java", "build"])
+@pytest.mark.parametrize("lock", ["runtime", "dev", "java", "build", "mutants"])
 def test_locks_carry_hashes_and_no_addresses(lock: str) -> None:
     text = (LOCKS / f"{lock}.txt").read_text(encoding="utf-8")
     packages = [block for block in re.split(r"\n(?=[A-Za-z0-9])", text) if "==" in block]
