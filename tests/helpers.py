@@ -8,12 +8,23 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from schemas.codec import codec
+from streams.domain.core import Decision
+
 T = TypeVar("T")
 
 
 def blank(cls: type[msgspec.Struct]) -> dict[str, Any]:
     """Every field without a default, as an empty text: what a test does not name stays so."""
     return {field.name: "" for field in msgspec.structs.fields(cls) if field.required}
+
+
+def assert_can_be_stored(decision: Decision[Any]) -> None:
+    """What a decision leaves and says reads back as it was: a value that its schema does not have would stop the lane."""
+    for record in (decision.state, *(emit.record for emit in decision.emits)):
+        if record is not None:
+            schema = codec(type(record))
+            assert schema.decode(schema.encode(record)) == record
 
 
 def until(probe: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.05) -> T:

@@ -17,6 +17,7 @@ from schemas.state.alarm_case.event import AlarmCase
 from streams.domain.alarm.decide import NOT_PAGED_AGAIN, QUIET_MS, REOPEN_MS, REOPENED, decide
 from streams.domain.alarm.table import CLASS_NAMES, COMMANDS, PRESS, URGENCY, AlarmClass, State
 from streams.domain.core import Decision, Source
+from tests.helpers import assert_can_be_stored
 
 CASE = ids.alarm_id("live", "terminals", "device:LH-1")
 SOURCE = Source("alarm.commands", 0, 1)
@@ -81,6 +82,7 @@ def test_the_expectation_covers_every_state_and_command() -> None:
 def test_every_cell_of_state_and_command_is_as_written_down(state: str, name: str) -> None:
     before = in_state(state)
     decision = decide(before, command(name), SOURCE, NOW + QUIET_MS)
+    assert_can_be_stored(decision)
     wanted = EXPECTED[state].get(name)
     assert decision.state is not None
     if wanted is None:

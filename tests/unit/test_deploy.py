@@ -35,7 +35,9 @@ def declared_metrics() -> set[str]:
         for path in (ROOT / folder).rglob("*.py"):
             for kind, name in declaration.findall(path.read_text(encoding="utf-8")):
                 stem = name.removesuffix("_total")
-                found |= {"Counter": {f"{stem}_total"}, "Gauge": {name}}.get(kind.title(), {name, f"{name}_bucket", f"{name}_sum", f"{name}_count"})
+                found |= {"Counter": {f"{stem}_total"}, "Gauge": {name}}.get(
+                    kind.title(), {name, f"{name}_bucket", f"{name}_sum", f"{name}_count"}
+                )
     return found
 
 

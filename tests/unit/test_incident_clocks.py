@@ -21,6 +21,7 @@ from streams.agents.case import CaseProcessor
 from streams.domain.core import Source
 from streams.domain.incident.decide import decide
 from streams.domain.incident.settling import wake_up
+from tests.helpers import assert_can_be_stored
 from tests.unit.test_incident_life_cycle import CASE, command
 
 CHINA = timezone(timedelta(hours=8))
@@ -66,6 +67,7 @@ class Desk:
 
     def _decide(self, asked: Any, moment: int) -> list[Any]:
         decision = decide(self.state, asked, Source("incident.commands", 0, self.number), moment)
+        assert_can_be_stored(decision)
         self.state = decision.state
         said = [emit.record for emit in decision.emits]
         self.events += [record for record in said if isinstance(record, IncidentEvent)]

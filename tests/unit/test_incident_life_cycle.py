@@ -34,7 +34,7 @@ from streams.domain.core import Decision, Source
 from streams.domain.incident.decide import decide
 from streams.domain.incident.observe import JOINED_MIDWAY, SOURCE_REOPENED
 from streams.domain.incident.table import ABSORB, COMMANDS, OPEN, RELEASE, UNREACHED, State
-from tests.helpers import blank
+from tests.helpers import assert_can_be_stored, blank
 
 CASE = ids.case_id("live", "p", "1")
 SOURCE = Source("incident.commands", 0, 1)
@@ -131,6 +131,7 @@ def test_every_cell_of_state_and_command_is_as_written_down(state: str, name: st
     of_case, of_command = READY.get(name, ({}, {}))
     before = captured(**{"state": state, "handler_person": "handler"} | of_case)
     decision = decide(before, command(name, **of_command), SOURCE, NOW)
+    assert_can_be_stored(decision)
     wanted = EXPECTED[name].get(state)
     assert decision.state is not None
     if wanted is None:

@@ -174,7 +174,7 @@ def test_a_step_of_a_ladder_pages_with_all_that_the_desk_must_know() -> None:
         "clock_holder": "440305-desk", "clock_due_at": at("23 10:30"), "ack_by": event.ack_by,
     }  # fmt: skip
     assert (event.type, event.case_seq, event.step, event.tell, event.rule) == ("incident.ran_late", 4, 1, "desk", "lateness_ladder")
-    assert event.ack_by == at("23 11:30")
+    assert event.ack_by == at("23 11:31"), "a working hour after it was told"
 
 
 @pytest.mark.parametrize(
