@@ -85,6 +85,7 @@ class Refusal(StrEnum):
     STAGE_UNKNOWN = "stage_unknown"
     STAGE_OUT_OF_ORDER = "stage_out_of_order"
     NOT_DRAFTED = "not_drafted"
+    SEVERAL_DRAFTS = "several_drafts"
     POLICY_UNKNOWN = "policy_unknown"
     POLICY_UNCHANGED = "policy_unchanged"
     TARGET_MISSING = "target_missing"

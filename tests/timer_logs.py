@@ -25,7 +25,7 @@ from tests.unit.test_incident_life_cycle import NOW, READY, command
 
 HOUR, DAY = 3_600_000, 86_400_000
 PAUSES = (0, 1, 60_000, HOUR, 5 * HOUR, DAY, 3 * DAY, 10 * DAY)
-TYPES = ("M01001", "A20600", "S01", "L01", "M06001")
+TYPES = ("M01001", "A20600", "S01", "L01", "M06001", "A10100")
 OFTEN = frozenset(
     {
         "take", "return", "resume", "unshelve", "suspend", "shelve", "extend", "report", "verify_fail", "offer_up", "reply_supervision",
@@ -78,7 +78,10 @@ def lived(seed: int, spoil: Callable[[int, IncidentCase], IncidentCase] = lambda
     chance = random.Random(seed)
     case_id = ids.case_id("live", "p", str(seed))
     at = NOW + chance.randrange(30 * DAY)
-    first = command("capture", case_id, case_id=case_id, incident_type=chance.choice(TYPES), occurred_at=at - chance.choice([0, HOUR]))
+    entered = {"actor_role": "desk", "actor_level": "town", "division": "440305001"} if chance.random() < 0.3 else {}
+    first = command(
+        "capture", case_id, case_id=case_id, incident_type=chance.choice(TYPES), occurred_at=at - chance.choice([0, HOUR]), **entered
+    )
     records, state = [(first, at)], None
     events: list[IncidentEvent] = []
     for number in range(chance.randrange(2, 25)):

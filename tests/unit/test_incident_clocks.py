@@ -94,6 +94,21 @@ def handled(incident_type: str = "S01") -> Desk:
     return desk
 
 
+def test_an_answer_ends_the_clock_of_what_it_answers_and_of_nothing_else_that_was_asked_in_that_moment() -> None:
+    desk = handled()
+    assert desk.do("offer_up", "25 09:00") == "applied"
+    order = {"rung": "remind", "actor_org": "440300-desk", "actor_level": "city"}
+    assert desk.do("supervise", "25 09:00", **order) == "applied"
+    assert desk.do("supervise", "25 09:00", **order | {"rung": "supervise"}) == "applied"
+    assert desk.do("return", "25 10:00", reason="busy", actor_level="city", actor_org="440300-desk") == "applied"
+    waiting = [(clock.holder, clock.due_at) for clock in desk.case.clocks if clock.purpose == "reply" and not clock.stopped_at]
+    assert waiting == [("water", at("30 17:30"))], "the papers wait on, until the third working day"
+    assert desk.do("reply_supervision", "25 11:00", rung="remind") == "applied"
+    assert [clock.holder for clock in desk.case.clocks if clock.purpose == "reply" and not clock.stopped_at] == ["water"]
+    assert desk.do("reply_supervision", "25 12:00", rung="supervise") == "applied"
+    assert not [clock for clock in desk.case.clocks if clock.purpose == "reply" and not clock.stopped_at]
+
+
 def test_accept_and_total_run_from_the_capture_and_accepting_stops_the_first() -> None:
     desk = Desk("M01001", "22 20:00")  # a Sunday evening
     assert (desk.clock("accept").due_at, desk.clock("total").due_at) == (at("23 10:30"), at("12-04 17:30"))

@@ -98,6 +98,51 @@ def test_who_signs_what(given: dict[str, str], why: str) -> None:
     assert desk.do("sign_report", "23 09:40", **{"stage": "first"} | SIGNER | given) == why
 
 
+def test_who_names_no_level_signs_the_only_draft_and_must_name_one_of_several() -> None:
+    desk = fire()
+    assert desk.do("draft_report", "23 09:30", stage="first", level="province", **DRAFTER) == "applied"
+    assert desk.do("sign_report", "23 09:31", stage="next", **SIGNER) == "not_drafted"
+    assert desk.do("draft_report", "23 09:32", stage="first", level="city", **DRAFTER) == "applied"
+    assert desk.do("sign_report", "23 09:33", stage="first", **SIGNER) == "several_drafts"
+    assert desk.do("sign_report", "23 09:34", stage="first", level="city", **SIGNER) == "applied"
+    assert desk.do("sign_report", "23 09:35", **SIGNER) == "applied", (
+        "the province's is the only one left, though the next hop is the city's"
+    )
+    assert [(one.level, one.signed_at) for one in desk.case.filed] == [("province", at("23 09:35")), ("city", at("23 09:34"))]
+    assert desk.do("sign_report", "23 09:36", **SIGNER) == "not_drafted"
+
+
+def landslide(captured: str = "23 09:00", level: str = "town") -> Desk:
+    """A disaster that a desk below the county enters: graded 2, whoever is below the county tells it within half an hour of the receipt."""
+    place = {"village": "440305001003", "town": "440305001"}[level]
+    return Desk("A10100", captured, division="440305001003", actor_role="desk", actor_level=level, actor_org=f"{place}-desk")
+
+
+def test_a_hop_that_counts_from_the_receipt_gives_no_time_to_who_grades_late() -> None:
+    desk = landslide()
+    desk.do("accept", "23 09:05")
+    desk.do("triage", "23 09:20", grade=2)
+    hop = desk.clock("report_up")
+    assert (hop.level, hop.started_at, hop.due_at) == ("town", at("23 09:00"), at("23 09:30"))
+    late = landslide()
+    late.do("accept", "23 09:05")
+    late.do("triage", "23 09:40", grade=2)
+    assert late.clock("report_up").breached_at == at("23 09:30"), "told at once: it was late before it was graded"
+
+
+def test_the_receipt_is_that_of_the_first_level_of_the_hop_and_a_grade_that_rises_is_a_new_duty() -> None:
+    desk = landslide(level="village")
+    desk.do("offer_up", "23 09:04", level="town", actor_level="village")
+    assert desk.do("take", "23 09:06", actor_level="town", actor_org="440305001-desk") == "applied"
+    desk.do("accept", "23 09:08")
+    desk.do("triage", "23 09:10", grade=4)
+    hop = desk.clock("report_up")
+    assert (hop.holder, hop.started_at, hop.due_at) == ("440305001-desk", at("23 09:00"), at("23 11:00"))
+    desk.do("triage", "23 10:50", grade=2)
+    risen = desk.clock("report_up")
+    assert (risen.started_at, risen.due_at) == (at("23 10:50"), at("23 11:20"))
+
+
 def test_a_report_that_skips_a_level_ends_the_hops_below_it() -> None:
     """突发事件应对法 17: it may be reported past the next level."""
     desk = fire()

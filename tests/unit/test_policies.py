@@ -383,7 +383,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("lateness_incident", '"1 working hour"', '"1 working day"', "/ladders/0/ack/within", "too coarse"),
     ("lateness_incident", 'climb_every = 1000', 'on_timeout.highest = "city"', "/ladders/0/on_timeout", "nobody is offered a case"),
     ("lateness_incident", 'on_timeout.certainty = "D"\n', "", "/ladders/3/on_timeout/certainty", "is missing"),
-    ("lateness_incident", "again = 1 }", "again = 1, before_due = true }", "/ladders/0/ack/before_due", "nobody is told before the due time"),
+    ("lateness_incident", "again = 1 }", "again = 1, before_due = true }", "/ladders/0/ack/before_due", "nobody is told before"),
     ("lateness_incident", "grades = [3, 4]", 'types = ["S"]', "/ladders/11/clock", "nothing that this ladder is for has a clock"),
     ("report_up_accidents", 'of = "county"', 'of = "city"', "/rules/0/hops/1/of", "does not go on from county"),
     ("report_up_accidents", 'to = "county"', 'to = "unit"', "/rules/0/hops/0/to", "unit is not above unit"),

@@ -69,6 +69,7 @@ class Supervision(msgspec.Struct, frozen=True):
     reply_due: int
     replied_at: int
     lifted_at: int
+    holder: str = ""  # who is to answer: it held the case when the paper was issued
 
 
 class MergedCase(msgspec.Struct, frozen=True):
@@ -186,3 +187,4 @@ class IncidentCase(msgspec.Struct, frozen=True, kw_only=True):
     source_due_at: int = 0
     senders: tuple[Sender, ...] = ()
     signer_person: str = ""
+    arrived_at: int = 0

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any, NamedTuple
 
-from schemas.policy.rules import ClockRule
+from schemas.policy.rules import ClockRule, Hop
 from schemas.policy.terms import NEVER_PAUSE, Purpose, Starts
 from services.audit.timers.clocks import Clock, Key
 from services.audit.timers.days import days
-from services.audit.timers.rules import book, desk_of
+from services.audit.timers.rules import RANK, book, desk_of
 
 ENDED = frozenset({"closed", "evaluated", "archived", "declined", "merged", "withdrawn"})
 MERGED = "merged"
@@ -51,6 +51,7 @@ class Paper(NamedTuple):
     issued_at: int
     due: int  # of the reply
     replied: bool
+    holder: str  # who is to answer
 
 
 class Touched(NamedTuple):
@@ -64,9 +65,37 @@ class Case:
     """Only running clocks are kept; what stopped never rings again. Times are UTC milliseconds, 0 where there is none."""
 
     __slots__ = (
-        "breaches", "calendar", "chains", "climbs", "clocks", "differs", "doubt", "excused", "grade", "holder", "kind", "lapsed",
-        "level", "missed", "now", "offered", "offered_level", "opened_at", "papers", "partition", "place", "policy", "reported",
-        "review_at", "round", "rung", "seq", "state", "suspended_until",
+        "breaches",
+        "calendar",
+        "came",
+        "chains",
+        "climbs",
+        "clocks",
+        "differs",
+        "doubt",
+        "excused",
+        "grade",
+        "holder",
+        "kind",
+        "lapsed",
+        "level",
+        "missed",
+        "now",
+        "offered",
+        "offered_level",
+        "opened_at",
+        "owed",
+        "papers",
+        "partition",
+        "place",
+        "policy",
+        "reported",
+        "review_at",
+        "round",
+        "rung",
+        "seq",
+        "state",
+        "suspended_until",
     )  # fmt: skip
 
     def __init__(self, partition: int) -> None:
@@ -77,6 +106,8 @@ class Case:
         ) = ""
         self.offered = self.suspended_until = self.review_at = 0
         self.clocks: list[Clock] = []
+        self.came: dict[str, int] = {}  # by level: when it first had the case
+        self.owed = False  # a report to the level above was
         self.climbs: dict[Key, Climb] = {}
         self.chains: dict[Key, Chain] = {}
         self.lapsed: Key | None = None  # the clock of an open offer, breached just now: the offer goes on by itself
@@ -110,6 +141,7 @@ class Case:
         """One of the same purpose, holder and start is the same clock by another rule, and keeps the breach it had."""
         if rule is None:
             return []
+        self.owed = self.owed or rule.purpose is REPORT_UP
         clock = Clock(rule, days(self.calendar), at, holder, level)
         if (self.suspended_until or self.review_at) and pausable(rule):
             clock.pause(now)
@@ -127,6 +159,17 @@ class Case:
         if self.round > 1 or rule.starts is Starts.EVENT:
             return now
         return min(now, self.opened_at if rule.starts is Starts.OCCURRED else event.received_at)
+
+    def hop_since(self, hop: Hop, now: int) -> int:
+        """From when the clock of a hop runs that the grade asks for: its receipt at the levels that it is of, unless a report was owed
+        before or the case was opened again."""
+        starts = hop.clock.starts
+        if self.round > 1 or starts is Starts.EVENT or (starts is Starts.RECEIVED and self.owed):
+            return now
+        if starts is Starts.OCCURRED:
+            return min(now, self.opened_at)
+        received = [at for level, at in self.came.items() if RANK[hop.of] <= RANK[level] < RANK[hop.to]]
+        return min([now, *received])
 
     def stop(self, ends: Callable[[Clock], bool], at: int, now: int) -> list[Touched]:
         gone = [clock for clock in self.clocks if ends(clock)]
@@ -149,9 +192,17 @@ class Case:
         self.climbs, self.chains = {}, {}
         return self.stop(lambda _: True, at, now)
 
-    def answered(self, asked_at: int, now: int) -> list[Touched]:
-        """Nothing more is owed for what was asked then."""
-        return self.stop(lambda clock: clock.rule.purpose is REPLY and clock.start == asked_at, now, now)
+    def offer_over(self, now: int) -> list[Touched]:
+        """The level above has answered, or is passed over."""
+        asked = (REPLY, self.offered, self.offered_level)
+        return self.stop(lambda clock: (clock.rule.purpose, clock.start, clock.level) == asked, now, now)
+
+    def paper_over(self, paper: Paper, now: int) -> list[Touched]:
+        """Answered or lifted. Papers of one moment to one holder have one clock, which runs while one of them waits."""
+        same = [one for one in self.papers if (one.issued_at, one.holder) == (paper.issued_at, paper.holder)]
+        if any(not one.replied for one in same):
+            return []
+        return self.stop(lambda clock: clock.key == (REPLY, paper.holder, paper.issued_at), now, now)
 
     def pause(self, now: int) -> list[Touched]:
         held = [clock for clock in self.clocks if pausable(clock.rule) and not clock.paused]
@@ -176,7 +227,7 @@ class Case:
     def supervise(self, rung: str, issuer: str, now: int) -> list[Touched]:
         """A paper, and the clock of its answer."""
         found = self.start(book(self.policy).reply(rung), now, self.holder, self.level, now)
-        self.papers = (*self.papers, Paper(rung, issuer, now, found[0].clock.due, False))
+        self.papers = (*self.papers, Paper(rung, issuer, now, found[0].clock.due, False, self.holder))
         self.rung = rung
         return found
 

@@ -46,6 +46,7 @@ def _stand(case: Case, event: Any) -> None:
     """How the case stands after it."""
     case.state, case.kind, case.place = _one(event.state), _one(event.incident_type), _one(event.division)
     case.holder, case.level, case.grade, case.round = _one(event.holder), _one(event.holder_level), event.grade, event.round
+    case.came.setdefault(case.level, event.received_at)
     case.policy, case.calendar, case.opened_at = _one(event.policy_version), _one(event.calendar_version), event.opened_at
     if event.type not in PAPERS and event.type != "incident.supervised":
         case.rung = _one(event.supervised_rung)
@@ -85,8 +86,9 @@ def _changes_hands(case: Case, event: Any, now: int) -> list[Touched]:
 
 
 def _answers(case: Case, _event: Any, now: int) -> list[Touched]:
-    asked, case.offered = case.offered, 0
-    return case.answered(asked, now) if asked else []
+    found = case.offer_over(now) if case.offered else []
+    case.offered = 0
+    return found
 
 
 def _suspended(case: Case, event: Any, now: int) -> list[Touched]:

@@ -13,7 +13,7 @@ from services.audit.timers.rules import above, book, desk_of, level_of, name_of,
 from services.audit.timers.waiting import next_moment
 
 
-def regrade(case: Case, event: Any, now: int) -> list[Touched]:
+def regrade(case: Case, _event: Any, now: int) -> list[Touched]:
     """Another type or grade: other limits from the same start, and another report to the level above."""
     found: list[Touched] = []
     rules, moved = book(case.policy), []
@@ -31,7 +31,7 @@ def regrade(case: Case, event: Any, now: int) -> list[Touched]:
     if hop is None or not any(name_of(clock.rule) == name_of(hop.clock) for clock in reports):
         found += case.stop(lambda clock: clock in reports, now, now) if reports else []
         if hop:
-            found += case.start(hop.clock, case.stamp(hop.clock, event, now), desk, level, now)
+            found += case.start(hop.clock, case.hop_since(hop, now), desk, level, now)
     return found
 
 
@@ -61,9 +61,7 @@ def repin(case: Case, _event: Any, now: int) -> list[Touched]:
 
 def _paper_of(case: Case, clock: Clock) -> Paper | None:
     """The supervision whose answer the clock counts."""
-    if clock.rule.purpose is not REPLY:
-        return None
-    return next((one for one in case.papers if (one.issued_at, one.due) == (clock.start, clock.due)), None)
+    return next((one for one in reversed(case.papers) if (REPLY, one.holder, one.issued_at) == clock.key), None)
 
 
 def report(case: Case, event: Any, now: int) -> list[Touched]:
@@ -130,7 +128,7 @@ def _settle(case: Case, candidates: Iterable[Paper], event: Any, now: int, *, li
         owed = min((one.due for one in after if not one.replied), default=0)
         if (standing, owed) == (event.supervised_rung, event.reply_due_at):
             case.papers, case.rung = tuple(after), standing
-            return case.answered(paper.issued_at, now)
+            return case.paper_over(paper, now)
     raise Unknown("which paper of supervision was meant")
 
 

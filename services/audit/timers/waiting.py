@@ -176,7 +176,7 @@ def _lapse(case: Case, at: int) -> list[Touched]:
     """Nobody answered: that clock ends with its breach, and the next level above is asked; the holder keeps its duty."""
     case.lapsed = None
     level = _asked_next(case)
-    return case.answered(case.offered, at) + case.offer(level, at) if level else []
+    return case.offer_over(at) + case.offer(level, at) if level else []
 
 
 def _asked_next(case: Case) -> str:

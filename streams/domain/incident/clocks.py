@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import msgspec
 
@@ -95,6 +95,6 @@ def under(clock: Clock, rule: Rule, now: int) -> Clock:
     return replace(fresh, breached_at=clock.breached_at, retracted=clock.breached_at > 0)
 
 
-def no_reply(state: IncidentCase, held: Clocks, asked_at: int, now: int) -> Iterable[Clock]:
-    """Stops the reply clock that was started then."""
-    return [stopped(state, one, now, now) if one.purpose == REPLY and one.started_at == asked_at else one for one in held]
+def answered(state: IncidentCase, held: Clocks, now: int, is_asked: Callable[[Clock], bool]) -> Clocks:
+    """Stops the clock of an offer or a paper that was answered, or goes on."""
+    return [stopped(state, one, now, now) if is_asked(one) else one for one in held]

@@ -220,6 +220,7 @@ def _new_case(command: IncidentCommand, changes: dict[str, Any]) -> IncidentCase
         "producer": command.producer,
         "handler_person": "",
         "opened_at": command.occurred_at,
+        "arrived_at": command.received_at or changes["now"],
         "policy_version": command.policy_version or latest(),
         "calendar_version": calendar.LATEST,
         "home_cluster": command.home_cluster,

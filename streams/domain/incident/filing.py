@@ -12,6 +12,8 @@ import msgspec
 
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.errors import Refusal
+from schemas.policy.rules import Hop
+from schemas.policy.terms import Starts
 from schemas.state.incident_case.event import Filed, IncidentCase
 from streams.domain.incident import rules
 from streams.domain.incident.clocks import REPORT_UP, Clocks, begun, having, stopped
@@ -39,10 +41,32 @@ def owing(state: IncidentCase) -> tuple[str, str]:
     return (state.holder if highest == state.holder_level else desk_of(state.division, highest)), highest
 
 
-def draft_to_sign(state: IncidentCase, command: IncidentCommand) -> Filed | None:
-    """The draft of that stage to that level."""
-    level = level_wanted(state, command)
-    return next((one for one in state.filed if not one.signed_at and (one.stage, one.level) == (command.stage, level)), None)
+def owed_since(state: IncidentCase, hop: Hop, starts: Starts, held: Clocks, now: int) -> int:
+    """What starts the clock of a hop that is owed now, for the grade says so.
+
+    From the receipt: the moment at which the case came to the first of the levels that the hop is of, however late they graded it, for a
+    desk gains no time by grading late. Where a report was owed already, another grade is a new duty and counts from when it was given; so
+    does a later round of the case.
+    """
+    if starts is Starts.OCCURRED and state.round == 1:
+        return min(now, state.opened_at)
+    if starts is not Starts.RECEIVED or state.round > 1 or any(clock.purpose == REPORT_UP for clock in held):
+        return now
+    if _is_of(hop, state.segments[0].level):
+        return min(now, state.arrived_at)
+    return next((one.since for one in state.segments if _is_of(hop, one.level)), now)
+
+
+def _is_of(hop: Hop, level: str) -> bool:
+    return rank(hop.of) <= rank(level) < rank(hop.to)
+
+
+def draft_to_sign(state: IncidentCase, command: IncidentCommand) -> Filed | Refusal:
+    """The only draft that waits; of the named stage and level where they are named."""
+    drafts = [one for one in state.filed if not one.signed_at and command.stage in ("", one.stage) and command.level in ("", one.level)]
+    if len(drafts) == 1:
+        return drafts[0]
+    return Refusal.SEVERAL_DRAFTS if drafts else Refusal.NOT_DRAFTED
 
 
 def why_not_draft(state: IncidentCase, command: IncidentCommand) -> Refusal | None:
@@ -61,8 +85,8 @@ def why_not_draft(state: IncidentCase, command: IncidentCommand) -> Refusal | No
 def why_not_sign(state: IncidentCase, command: IncidentCommand) -> Refusal | None:
     """签发: a person signs, and not the one who drafted it."""
     draft = draft_to_sign(state, command)
-    if draft is None:
-        return Refusal.NOT_DRAFTED
+    if isinstance(draft, Refusal):
+        return draft
     if not command.actor_person:
         return Refusal.PERSON_MISSING
     if command.actor_person == draft.drafter:
@@ -88,7 +112,8 @@ def draft_report(state: IncidentCase, command: IncidentCommand, now: int) -> Fie
 
 def sign_report(state: IncidentCase, command: IncidentCommand, now: int) -> Fields:
     draft = draft_to_sign(state, command)
-    paper = command.paper or (draft.paper if draft else "")
+    assert isinstance(draft, Filed)
+    paper = command.paper or draft.paper
     signed = [replace(one, signer=command.actor_person, signed_at=now, paper=paper) if one is draft else one for one in state.filed]
     return {"filed": tuple(signed)}
 

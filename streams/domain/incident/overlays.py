@@ -36,6 +36,17 @@ def is_of_offer(state: IncidentCase, clock: Clock) -> bool:
     return asked is not None and (clock.purpose, clock.started_at, clock.level) == (Purpose.REPLY, asked.since, asked.level)
 
 
+def is_of_paper(paper: Supervision, clock: Clock) -> bool:
+    """Whether it counts the answer to that paper. Papers of one moment to one holder have one clock: that of the last."""
+    return (clock.purpose, clock.started_at, clock.holder) == (Purpose.REPLY, paper.issued_at, paper.holder)
+
+
+def owed_too(state: IncidentCase, paper: Supervision) -> bool:
+    """Whether the clock of a paper that was answered counts for another one that was not."""
+    same = [one for one in in_force(state) if (one.issued_at, one.holder) == (paper.issued_at, paper.holder)]
+    return any(not one.replied_at for one in same)
+
+
 def level_after(state: IncidentCase) -> str:
     """Which level is asked next when nobody answers; "" when the offer stays where it is."""
     assert state.upstream
@@ -171,7 +182,7 @@ def supervision_to_lift(state: IncidentCase, command: IncidentCommand) -> Superv
 
 def supervise(state: IncidentCase, command: IncidentCommand, now: int) -> Fields:
     """The due time of the reply is that of its clock, filled in by timing."""
-    paper = Supervision(command.rung, command.actor_org, command.actor_level, command.paper, now, 0, 0, 0)
+    paper = Supervision(command.rung, command.actor_org, command.actor_level, command.paper, now, 0, 0, 0, state.holder)
     return {"supervised": (*state.supervised, paper)}
 
 

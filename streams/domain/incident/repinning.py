@@ -20,7 +20,7 @@ from schemas.state.clock import Clock
 from schemas.state.incident_case.event import IncidentCase, Supervision
 from streams.domain.clocks.clock import recalculate
 from streams.domain.incident import overlays, rules
-from streams.domain.incident.clocks import REPLY, REPORT_UP, Clocks, rule_of, under
+from streams.domain.incident.clocks import REPORT_UP, Clocks, rule_of, under
 from streams.domain.incident.levels import rank
 
 Fields = dict[str, Any]
@@ -69,10 +69,7 @@ def repinned(before: IncidentCase, after: IncidentCase, _command: IncidentComman
 
 def _paper_of(state: IncidentCase, clock: Clock) -> Supervision | None:
     """The supervision whose reply the clock counts."""
-    if clock.purpose != REPLY:
-        return None
-    asked = ((one, (one.issued_at, one.reply_due)) for one in overlays.in_force(state))
-    return next((one for one, key in asked if key == (clock.started_at, clock.due_at)), None)
+    return next((one for one in reversed(overlays.in_force(state)) if overlays.is_of_paper(one, clock)), None)
 
 
 def _rule_for(state: IncidentCase, clock: Clock, paper: Supervision | None) -> Rule | None:

@@ -29,14 +29,13 @@ from streams.domain.incident.clocks import (
     TOTAL,
     Clocks,
     all_stopped,
+    answered,
     begun,
     cal_of,
     having,
     lying,
-    no_reply,
     reruled,
     rule_of,
-    stamp,
     started,
     stopped,
 )  # fmt: skip
@@ -106,7 +105,7 @@ def _moved(before: IncidentCase | None, after: IncidentCase, command: IncidentCo
 Special = Callable[[IncidentCase, IncidentCase, IncidentCommand, int, Clocks], dict[str, Any]]
 
 
-def _regraded(_before: IncidentCase, after: IncidentCase, command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
+def _regraded(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     """Other limits for another type or grade, from the same start; one whose deadline would then lie in the past stays. The grade also says
     what is reported up."""
     changed = [reruled(after, clock, now) if not clock.stopped_at else clock for clock in held]
@@ -117,7 +116,7 @@ def _regraded(_before: IncidentCase, after: IncidentCase, command: IncidentComma
         changed = [stopped(after, clock, now, now) if clock in running else clock for clock in changed]
     elif not any(clock.policy == owed[1].rule.policy for clock in running):
         changed = [stopped(after, clock, now, now) if clock in running else clock for clock in changed]
-        at = stamp(owed[1].starts, after, command, now)
+        at = filing.owed_since(after, owed[0], owed[1].starts, held, now)
         changed = having(changed, begun(after, owed[1].rule, at, desk, level, now))
     return {"clocks": tuple(changed)}
 
@@ -133,20 +132,16 @@ def _offered(_before: IncidentCase, after: IncidentCase, _command: IncidentComma
 
 def _timed_out(before: IncidentCase, after: IncidentCase, command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     """Nobody answered: the clock of that offer ends with its breach, and that of the next one begins."""
-    assert before.upstream
-    return _offered(before, after, command, now, list(no_reply(after, held, before.upstream.since, now)))
+    return _offered(before, after, command, now, _offer_over(before, after, now, held))
 
 
 def _answered(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
-    """Taken or returned: the offer has its answer."""
-    assert before.upstream
-    return {"clocks": tuple(no_reply(after, held, before.upstream.since, now))}
+    """Taken, returned, or handed down while it was open: the offer has its answer."""
+    return {"clocks": tuple(_offer_over(before, after, now, held))}
 
 
-def _handed_down(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
-    """Also answers an offer that was open."""
-    offer = before.upstream if overlays.is_offered(before) else None
-    return {"clocks": tuple(no_reply(after, held, offer.since, now) if offer else held)}
+def _offer_over(before: IncidentCase, after: IncidentCase, now: int, held: Clocks) -> Clocks:
+    return answered(after, held, now, lambda clock: overlays.is_of_offer(before, clock))
 
 
 def _paused(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
@@ -174,7 +169,9 @@ def _supervised(_before: IncidentCase, after: IncidentCase, _command: IncidentCo
 def _replied(before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
     """Replied or lifted: nothing more is owed for that paper."""
     changed = next((new for old, new in zip(before.supervised, after.supervised, strict=True) if old != new), None)
-    return {"clocks": tuple(no_reply(after, held, changed.issued_at, now))} if changed else {}
+    if changed is None or overlays.owed_too(after, changed):
+        return {}
+    return {"clocks": tuple(answered(after, held, now, lambda clock: overlays.is_of_paper(changed, clock)))}
 
 
 def _extended(_before: IncidentCase, after: IncidentCase, command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
@@ -190,7 +187,7 @@ AFTER_END: dict[str, Special] = {  # what touches the clocks of an ended case to
 }  # fmt: skip
 SPECIAL: dict[str, Special] = AFTER_END | {
     overlays.OFFER_TIMED_OUT: _timed_out,
-    "triage": _regraded, "amend": _regraded, "offer_up": _offered, "take": _answered, "return": _answered, "assign_down": _handed_down,
+    "triage": _regraded, "amend": _regraded, "offer_up": _offered, "take": _answered, "return": _answered, "assign_down": _answered,
     "suspend": _paused, "shelve": _paused, "resume": _resumed, "unshelve": _resumed, "supervise": _supervised, "extend": _extended,
     "repin": repinning.repinned, "sign_report": filing.signed,
 }  # fmt: skip
