@@ -1,8 +1,9 @@
 """The proof that nothing was lost or doubled: what departments were promised, against Kafka, against ClickHouse.
 
-Per realm, kind of case and partition of its commands, over the offsets Kafka still holds when it starts: every command has exactly one
+Per realm, kind of case and partition of its commands, over the offsets Kafka holds when it starts: every command has exactly one
 outcome, every applied one exactly one fact; sums of hashes first, row by row where they differ. Every page that an event or a dead alarm
-command has caused is stored once. Rollups are compared with a recount.
+command has caused is stored once. Rollups are compared with a recount. It waits for nothing else, so it ends while departments send:
+till the lane has passed those offsets, and till the sink has stored what the lane had said by then.
 What was written before a repartitioning is counted by its places in the log of that time.
 """
 
@@ -18,16 +19,15 @@ from typing import Any
 import httpx
 
 from schemas.realms import Realm
-from schemas.topics import ALARM, KINDS, LOG, CaseKind
+from schemas.topics import ALARM, DEAD_LETTERS, INCIDENT, KINDS, LOG, NOTIFICATIONS, OUTCOMES, CaseKind
 from services.acks import Ack
+from services.adapters.topic_log import CannotLook, Ends, committed, ends_of
 from services.reconcile_kafka import Commands, Intake, Kafka, Part, Place, Progress
 
 POLL_SECONDS = 1.0
+LANES = {INCIDENT: "case", ALARM: "alarm"}  # who decides a kind
+SAID = (OUTCOMES, NOTIFICATIONS, DEAD_LETTERS)  # what comes of commands, beside the events of their kind
 EXAMPLES = 5
-
-
-class ReadPortAway(Exception):
-    """The read port refused or did not answer."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Line:
 
 
 class Reconciliation:
-    """One realm. `ask(path, **params)` reads the read port's /internal/reconcile routes with an admin key."""
+    """One realm. `read`: the read port, with an admin key."""
 
     def __init__(self, realm: Realm, bootstrap: str, read: httpx.AsyncClient, progress: Progress) -> None:
         self._realm = realm
@@ -74,63 +74,104 @@ class Reconciliation:
         self._progress = progress
 
     async def run(self, acks: Iterable[Ack], wait: float) -> dict[str, Any]:
-        """The account as one document. Waits till all is stored, at most `wait` seconds without progress. Raises ReadPortAway."""
-        promised: dict[CaseKind, dict[Part, dict[int, str]]] = {kind: defaultdict(dict) for kind in KINDS}
-        for ack in acks:
-            if ack.realm is self._realm:
-                promised[ack.kind][ack.log, ack.partition][ack.offset] = ack.command_id
+        """The account as one document. Waits till what stood there is stored, at most `wait` seconds without progress. `acks` is read when
+        all else is known. Raises CannotLook, KafkaError."""
         lines: list[Line] = []
         intake: list[dict[str, Any]] = []
-        held: dict[str, Any] = {}
-        for kind in KINDS:
-            of_kind, intake_lines, held = await self._of_kind(kind, promised[kind], wait)
-            lines += of_kind
-            intake += intake_lines
-        rollups = (await self._ask("/rollups"))["rollups"]
-        return _document(self._realm, lines, intake, rollups, held)
+        logs: list[Kafka] = []
+        held: dict[CaseKind, dict[str, Any]] = {}
+        try:
+            for kind in KINDS:
+                logs.append(Kafka(self._realm, kind, self._bootstrap, self._progress))
+                of_kind, held[kind] = await self._of_kind(kind, logs[-1], wait)
+                intake += of_kind
+            promised = self._promised(acks)
+            for kind, kafka in zip(KINDS, logs, strict=True):
+                ends = await kafka.ends()
+                for part, found in sorted(kafka.commands.items(), key=lambda item: item[0]):
+                    stored = held[kind]["logs"][part[0]]
+                    lines.append(await self._line(kind, part, found, promised[kind][part], stored, ends))
+        finally:
+            for kafka in logs:
+                await kafka.close()
+        rollups = (await self._ask("/reconcile/rollups"))["rollups"]
+        return _document(self._realm, lines, intake, rollups, held[KINDS[-1]])
 
-    async def _of_kind(
-        self, kind: CaseKind, promised: dict[Part, dict[int, str]], wait: float
-    ) -> tuple[list[Line], list[dict[str, Any]], dict[str, Any]]:
-        """Lines of the kind's commands, lines of the intake that becomes them, and what the tables held at last."""
-        began = time.monotonic()
+    def _promised(self, acks: Iterable[Ack]) -> dict[CaseKind, dict[Part, dict[int, str]]]:
+        found: dict[CaseKind, dict[Part, dict[int, str]]] = {kind: defaultdict(dict) for kind in KINDS}
+        for ack in acks:
+            if ack.realm is self._realm:
+                found[ack.kind][ack.log, ack.partition][ack.offset] = ack.command_id
+        return found
+
+    async def _of_kind(self, kind: CaseKind, kafka: Kafka, wait: float) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Lines of the intake that becomes the kind's commands, and what the tables hold of those."""
+        await kafka.read()
+        patience = _Patience(wait)
         while True:
-            kafka, intake = await Kafka(self._realm, kind, self._bootstrap, self._progress).read()
-            held = await self._settled(kind, kafka, wait)
-            intake_lines = self._intake(intake, kafka, {(topic, partition, offset) for topic, partition, offset in held["letters"]})
-            if not any(line["missing"] for line in intake_lines) or time.monotonic() - began > wait:
-                break  # all is relayed, or the relay stands still
+            held = await self._settled(kind, kafka.commands, wait)
+            lines = self._intake(kafka.intake, kafka.commands, {(topic, partition, offset) for topic, partition, offset in held["letters"]})
+            missing = sum(line["missing"] for line in lines)
+            if not missing or patience.at_an_end(missing):
+                return lines, held  # all is relayed, or the relay stands still
             await asyncio.sleep(POLL_SECONDS)
-        lines = [await self._line(kind, part, kafka[part], promised[part], held["logs"][part[0]]) for part in sorted(kafka)]
-        return lines, intake_lines, held
+            await kafka.go_on()
 
     async def _settled(self, kind: CaseKind, kafka: Mapping[Part, Commands], wait: float) -> dict[str, Any]:
-        """What the tables hold, by log, once every command has its outcome and fact, or when nothing has come for `wait` seconds."""
+        """What the tables hold, by log, once all that comes of these commands is stored, or when nothing has come for `wait` seconds."""
+        await self._decided(kind, kafka, wait)
+        await self._stored(kind, wait)
+        return await self._held(kind, kafka)
+
+    async def _decided(self, kind: CaseKind, kafka: Mapping[Part, Commands], wait: float) -> None:
+        """Till every command has its outcome and fact, and the lane has passed the last record: wake-ups have no outcome."""
         expected = sum(len(found.ids) for found in kafka.values())
-        best, since = -1, time.monotonic()
+        topic, group = kind.commands.in_realm(self._realm), f"liandong.{self._realm.value}.{LANES[kind]}"
+        patience = _Patience(wait)
         while True:
-            asked = {log: {"source": self._source(kind, log), "window": _text(kafka, log)} for log in sorted({part[0] for part in kafka})}
-            logs = {log: await self._ask("", **params) for log, params in asked.items()}
-            outcomes = [row for held in logs.values() for row in held["outcomes"]]
-            fact_rows = [row for held in logs.values() for row in held["facts"]]
-            held = logs[""] | {"logs": logs}
+            logs = (await self._held(kind, kafka))["logs"].values()
+            outcomes = [row for held in logs for row in held["outcomes"]]
+            fact_rows = [row for held in logs for row in held["facts"]]
             stored = sum(row["sources"] for row in outcomes) + sum(row["sources"] for row in fact_rows)
             answered = sum(row["sources"] for row in outcomes)
             applied, facts = sum(row["applied"] for row in outcomes), sum(row["rows"] for row in fact_rows)
             self._progress(f"{self._realm}: {answered} of {expected} {kind.name} commands answered, {facts} of {applied} facts stored")
-            if stored > best:
-                best, since = stored, time.monotonic()
-            idle = not any(held["waiting"].values())
-            if (answered >= expected and facts >= applied and idle) or time.monotonic() - since > wait:
-                return held
+            passed = await committed(self._bootstrap, group, topic)
+            behind = sum(max(0, kafka["", partition].high - offset) for partition, offset in passed.items() if ("", partition) in kafka)
+            if answered >= expected and facts >= applied and not behind:
+                return
+            if patience.at_an_end((stored, behind)):
+                return
             await asyncio.sleep(POLL_SECONDS)
+
+    async def _stored(self, kind: CaseKind, wait: float) -> None:
+        """Till the sink has passed the ends that the topics of what is said have now."""
+        topics = [topic.in_realm(self._realm) for topic in (kind.events, *SAID)]
+        ends = await ends_of(self._bootstrap, topics)
+        patience = _Patience(wait)
+        while True:
+            standing = (await self._ask("/audit/standing"))["standing"]
+            waiting = sum(max(0, end - standing.get(topic, {}).get(str(part), 0)) for topic in topics for part, end in ends[topic].items())
+            if not waiting or patience.at_an_end(waiting):
+                return
+            self._progress(f"{self._realm}: {waiting} records still to be stored")
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _held(self, kind: CaseKind, kafka: Mapping[Part, Commands]) -> dict[str, Any]:
+        """What the tables hold of these commands: today's log, and under `logs` every one."""
+        asked = {log: {"source": self._source(kind, log), "window": _text(kafka, log)} for log in sorted({part[0] for part in kafka})}
+        logs = {log: await self._ask("/reconcile", **params) for log, params in asked.items()}
+        return logs[""] | {"logs": logs}
 
     def _source(self, kind: CaseKind, log: str) -> str:
         """The topic of commands as outcomes and facts of that log name it."""
         name = kind.commands.in_realm(self._realm)
         return f"{log}{LOG}{name}" if log else name
 
-    async def _line(self, kind: CaseKind, part: Part, kafka: Commands, promised: dict[int, str], held: dict[str, Any]) -> Line:
+    async def _line(
+        self, kind: CaseKind, part: Part, kafka: Commands, promised: Mapping[int, str], held: dict[str, Any], ends: Ends
+    ) -> Line:
+        """`ends`: of today's log, asked for after `promised` was read."""
         log, partition = part
         outcomes = _of(held["outcomes"], partition)
         facts = _of(held["facts"], partition)
@@ -147,7 +188,7 @@ class Reconciliation:
             line.pages_due = _of(held["told"], partition).get("pages", 0)
         line.hash_kafka, line.hash_outcomes = str(kafka.hash(dead)), outcomes.get("hash", "0")
         line.hash_facts = facts.get("hash", "0")
-        self._check_promises(line, kafka, promised)
+        self._check_promises(line, kafka, promised, None if log else ends[partition])
         sums = (line.hash_kafka, line.commands, line.commands, outcomes.get("applied_hash", "0"), line.applied, line.applied)
         stored = (
             line.hash_outcomes,
@@ -159,17 +200,21 @@ class Reconciliation:
         )
         if sums != stored:
             self._progress(f"{topic}: partition {partition} differs, comparing row by row")
-            _compare(line, kafka, await self._ask("/detail", source=self._source(kind, log), window=_text({part: kafka}, log)))
+            _compare(line, kafka, await self._ask("/reconcile/detail", source=self._source(kind, log), window=_text({part: kafka}, log)))
         return line
 
     @staticmethod
-    def _check_promises(line: Line, kafka: Commands, promised: Mapping[int, str]) -> None:
-        """Every acknowledged command stands in Kafka at its place, as itself."""
+    def _check_promises(line: Line, kafka: Commands, promised: Mapping[int, str], end: int | None) -> None:
+        """Every acknowledged command stands in Kafka at its place, as itself, and none behind the log's end (of an older log it is
+        not known)."""
         counted = {offset: command for offset, command in promised.items() if kafka.low <= offset < kafka.high}
         for offset, command in counted.items():
             if kafka.ids.get(offset) != command:
                 line.missing += 1
                 _example(line, f"promised {command} is not at offset {offset} in Kafka")
+        for offset in sorted(offset for offset in promised if end is not None and offset >= end):
+            line.missing += 1
+            _example(line, f"promised {promised[offset]} at offset {offset}, and the log ends at {end}")
         line.acknowledged = len(counted)
         line.unacknowledged = sum(1 for offset in kafka.ids if offset not in counted and offset not in kafka.relayed)
 
@@ -187,13 +232,25 @@ class Reconciliation:
 
     async def _ask(self, path: str, **params: str) -> dict[str, Any]:
         try:
-            answer = await self._read.get(f"/internal/reconcile{path}", params={"realm": self._realm.value, **params})
+            answer = await self._read.get(f"/internal{path}", params={"realm": self._realm.value, **params})
         except httpx.HTTPError as error:
-            raise ReadPortAway(f"the read port does not answer ({type(error).__name__})") from error
+            raise CannotLook(f"the read port does not answer ({type(error).__name__})") from error
         if answer.status_code != 200:
-            raise ReadPortAway(f"the read port answered {answer.status_code}: {answer.text[:200]}")
+            raise CannotLook(f"the read port answered {answer.status_code}: {answer.text[:200]}")
         found: dict[str, Any] = answer.json()
         return found
+
+
+class _Patience:
+    """For `seconds` in which nothing changes."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last, self._since = seconds, object(), time.monotonic()
+
+    def at_an_end(self, seen: object) -> bool:
+        if seen != self._last:
+            self._last, self._since = seen, time.monotonic()
+        return time.monotonic() - self._since > self._seconds
 
 
 def _compare(line: Line, kafka: Commands, detail: Mapping[str, list[list[Any]]]) -> None:

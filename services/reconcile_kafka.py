@@ -7,13 +7,10 @@ of that time name places of that log. So what is counted is a place (log, partit
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.incident_command.event import IncidentCommand
@@ -22,6 +19,7 @@ from schemas.errors import InvalidPayload
 from schemas.headers import WAKE
 from schemas.realms import Realm
 from schemas.topics import ALARM, INCIDENT, INTAKE, LOG, CaseKind
+from services.adapters.topic_log import Ends, Log, topics_like
 from services.repartition.labels import origin_of, source_before
 from services.warehouse.accounts import WRAP, row_hash
 
@@ -51,99 +49,80 @@ class Commands:
 
 
 class Kafka:
-    """One realm's commands of one kind on one cluster; departments' intake becomes incidents. KafkaError when it is away."""
+    """One realm's commands of one kind on one cluster; departments' intake becomes incidents. `commands` and `intake` hold what stood there
+    when `read` was called, and what `go_on` added. CannotLook and KafkaError when it is away."""
 
     def __init__(self, realm: Realm, kind: CaseKind, bootstrap: str, progress: Progress) -> None:
+        self.commands: dict[Part, Commands] = {}
+        self.intake: Intake = {}
         self._realm = realm
         self._kind = kind
-        self._topic = kind.commands.in_realm(realm)
         self._bootstrap = bootstrap
         self._progress = progress
+        self._log = Log(bootstrap, kind.commands.in_realm(realm))
+        self._marks: dict[tuple[Part, int], dict[str, tuple[int, int]]] = defaultdict(dict)
+        self._firsts: dict[Part, dict[int, int]] = defaultdict(dict)  # first place that each partition of today holds of an older one
 
-    async def read(self) -> tuple[dict[Part, Commands], Intake]:
-        """All commands, and all intake records."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            partitions = await self._partitions()
-            places = [tp for tp in partitions if tp.topic != self._topic]
-            # intake first: what is relayed meanwhile is then among the commands
-            intake = await self._intake(consumer, places)
-            return await self._commands(consumer, [tp for tp in partitions if tp.topic == self._topic]), intake
-        finally:
-            await consumer.stop()
+    async def read(self) -> None:
+        """All intake records, then all commands: what is relayed meanwhile is then among them."""
+        if self._kind is INCIDENT:
+            for topic in await topics_like(self._bootstrap, INTAKE.in_realm(self._realm, "")):
+                await self._read_intake(topic)
+        await self._log.open()
+        self.commands = {("", partition): Commands(low, low) for partition, low in self._log.begin.items()}
+        await self.go_on()
+        _forget_torn(self.commands, self._firsts, self._log.begin)
 
-    async def _partitions(self) -> list[TopicPartition]:
-        """Every partition of the topics commands come by."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await admin.start()
-        try:
-            intake = INTAKE.in_realm(self._realm, "") if self._kind is INCIDENT else None
-            there = await admin.list_topics()
-            found = await admin.describe_topics([name for name in there if name == self._topic or (intake and name.startswith(intake))])
-        finally:
-            await admin.close()
-        return sorted(TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"])
+    async def go_on(self) -> None:
+        """Commands that were appended since; intake stays what it was."""
+        ends = await self._log.ends()
+        for partition, end in ends.items():
+            self.commands["", partition].high = end
+        await self._log.read_to(ends, self._take, self._say)
 
-    async def _intake(self, consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> Intake:
+    async def ends(self) -> Ends:
+        """Of today's commands, as they are now."""
+        return await self._log.ends()
+
+    async def close(self) -> None:
+        await self._log.close()
+
+    async def _read_intake(self, topic: str) -> None:
         """Copies come first in a partition, so reading ends at the first record that is none."""
-        lows, highs = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-        found: Intake = {(tp.topic, tp.partition): range(lows[tp], highs[tp]) for tp in places}
+        log = await Log(self._bootstrap, topic).open()
         copies: dict[tuple[str, int], set[int]] = defaultdict(set)
 
-        def note(tp: TopicPartition, record: Any) -> bool:
-            origin = origin_of(record.headers)
-            if origin:
+        def take(partition: int, records: Sequence[Any]) -> bool:
+            for record in records:
+                origin = origin_of(record.headers)
+                self.intake[topic, partition] = range(record.offset + bool(origin), ends[partition])
+                if origin is None:
+                    return False
                 copies[origin[:2]].add(origin[2])
-            found[tp.topic, tp.partition] = range(record.offset + bool(origin), highs[tp])
-            return origin is not None
-
-        await self._each(consumer, lows, highs, note)
-        return found | copies
-
-    async def _commands(self, consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[Part, Commands]:
-        lows, highs = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-        found = {("", tp.partition): Commands(lows[tp], highs[tp]) for tp in places}
-        marks: dict[tuple[Part, int], dict[str, tuple[int, int]]] = defaultdict(dict)
-        firsts: dict[Part, dict[int, int]] = defaultdict(dict)  # first place that each partition of today holds of an older one
-        total, read = sum(highs[tp] - lows[tp] for tp in places), 0
-
-        def note(tp: TopicPartition, record: Any) -> bool:
-            nonlocal read
-            part, offset = _part(tp, record)
-            if part[0]:
-                firsts[part].setdefault(tp.partition, offset)
-                commands = found.setdefault(part, Commands(offset, offset + 1))
-                commands.low, commands.high = min(commands.low, offset), max(commands.high, offset + 1)
-            _note(found[part], marks[part, tp.partition], record, offset, self._kind)
-            read += 1
-            if read % 5000 == 0 or read == total:
-                self._progress(f"{self._realm}: read {read} of {total} {self._kind.name} commands in Kafka")
             return True
 
-        await self._each(consumer, lows, highs, note)
-        _forget_torn(found, firsts, {tp.partition: lows[tp] for tp in places})
-        return found
+        try:
+            ends = await log.ends()
+            self.intake |= {(topic, partition): range(low, ends[partition]) for partition, low in log.begin.items()}
+            await log.read_to(ends, take)
+        finally:
+            await log.close()
+        self.intake |= copies
 
-    @staticmethod
-    async def _each(consumer: AIOKafkaConsumer, lows: Any, highs: Any, note: Callable[[TopicPartition, Any], bool]) -> None:
-        """Reads every partition till its end or till `note` answers False."""
-        left = {tp for tp in lows if highs[tp] > lows[tp]}
-        consumer.assign(list(left))
-        for tp in left:
-            consumer.seek(tp, lows[tp])
-        while left:
-            batches: dict[Any, list[Any]] = await consumer.getmany(timeout_ms=1000, max_records=5000)
-            for tp, records in batches.items():
-                more = tp in left
-                for record in records:
-                    more = more and record.offset < highs[tp] and note(tp, record)
-                if tp in left and (not more or records[-1].offset + 1 >= highs[tp]):
-                    left.discard(tp)
-                    consumer.pause(tp)
+    def _take(self, partition: int, records: Sequence[Any]) -> None:
+        for record in records:
+            part, offset = _part(partition, record)
+            if part[0]:
+                self._firsts[part].setdefault(partition, offset)
+                commands = self.commands.setdefault(part, Commands(offset, offset + 1))
+                commands.low, commands.high = min(commands.low, offset), max(commands.high, offset + 1)
+            _note(self.commands[part], self._marks[part, partition], record, offset, self._kind)
+
+    def _say(self, read: int, total: int) -> None:
+        self._progress(f"{self._realm}: read {read} of {total} {self._kind.name} commands in Kafka")
 
 
-def _forget_torn(found: dict[Part, Commands], firsts: dict[Part, dict[int, int]], lows: dict[int, int]) -> None:
+def _forget_torn(found: dict[Part, Commands], firsts: dict[Part, dict[int, int]], lows: Ends) -> None:
     """Where today's log has deleted copies by age, only what all partitions still hold of an older one counts. Keys of old partition p
     stand in partition q only if p = q modulo the greatest common divisor of both counts."""
     for (log, number), held in firsts.items():
@@ -170,11 +149,11 @@ def command_id_of(value: bytes | None, kind: CaseKind) -> str:
         return ""
 
 
-def _part(tp: TopicPartition, record: Any) -> tuple[Part, int]:
+def _part(partition: int, record: Any) -> tuple[Part, int]:
     """The place that counts."""
     origin = origin_of(record.headers)
     if origin is None:
-        return ("", tp.partition), record.offset
+        return ("", partition), record.offset
     topic, partition, offset = origin
     return (topic.partition(LOG)[0], partition), offset
 

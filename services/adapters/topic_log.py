@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class Log:
         self._bootstrap = bootstrap
         self._next: Ends = {}
         self._consumer: Any = None
+        self._places: list[TopicPartition] = []
 
     async def open(self) -> Log:
         """Raises CannotLook when there is no such topic."""
@@ -42,7 +44,7 @@ class Log:
         )  # fmt: skip
         try:
             await asyncio.wait_for(self._consumer.start(), START_SECONDS)
-            self._places = [TopicPartition(self.topic, partition) for partition in await self._partitions()]
+            self._places = await _places(self._bootstrap, [self.topic])
             self._consumer.assign(self._places)
             found = await self._consumer.beginning_offsets(self._places)
         except (TimeoutError, KafkaError) as error:
@@ -55,19 +57,9 @@ class Log:
         self._next = dict(self.begin)
         return self
 
-    async def _partitions(self) -> list[int]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        try:
-            await asyncio.wait_for(admin.start(), START_SECONDS)
-            found = (await admin.describe_topics([self.topic]))[0]
-        finally:
-            await admin.close()
-        if found["error_code"]:
-            raise CannotLook(f"there is no topic {self.topic}")
-        return sorted(part["partition"] for part in found["partitions"])
-
     async def close(self) -> None:
-        await self._consumer.stop()
+        if self._consumer:
+            await self._consumer.stop()
 
     async def ends(self) -> Ends:
         found = await self._consumer.end_offsets(self._places)
@@ -121,6 +113,48 @@ class Log:
         for tp in left:
             if begin[tp] >= ends[tp.partition] or await self._consumer.position(tp) >= ends[tp.partition]:
                 self._next[tp.partition] = ends[tp.partition]
+
+
+async def _places(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]:
+    """Asked by name, which makes no topic. Raises CannotLook, KafkaError, TimeoutError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await asyncio.wait_for(admin.start(), START_SECONDS)
+        found = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    for topic in found:
+        if topic["error_code"]:
+            raise CannotLook(f"there is no topic {topic['topic']}")
+    return sorted(TopicPartition(topic["topic"], part["partition"]) for topic in found for part in topic["partitions"])
+
+
+async def topics_like(bootstrap: str, beginning: str) -> list[str]:
+    """Names of the topics that begin so. Raises CannotLook."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await asyncio.wait_for(admin.start(), START_SECONDS)
+        return sorted(name for name in await admin.list_topics() if name.startswith(beginning))
+    except (TimeoutError, KafkaError) as error:
+        raise CannotLook(f"Kafka does not answer ({type(error).__name__})") from error
+    finally:
+        await admin.close()
+
+
+async def ends_of(bootstrap: str, topics: Sequence[str]) -> dict[str, Ends]:
+    """Where topics end now, by name. Raises CannotLook."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    try:
+        await asyncio.wait_for(consumer.start(), START_SECONDS)
+        places = await _places(bootstrap, topics)
+        found: dict[str, Ends] = defaultdict(dict)
+        for tp, offset in (await consumer.end_offsets(places)).items():
+            found[tp.topic][tp.partition] = offset
+        return found
+    except (TimeoutError, KafkaError) as error:
+        raise CannotLook(f"Kafka does not answer ({type(error).__name__})") from error
+    finally:
+        await consumer.stop()
 
 
 async def committed(bootstrap: str, group: str, topic: str) -> Ends:

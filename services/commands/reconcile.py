@@ -7,13 +7,15 @@ from typing import Annotated, Any
 
 import httpx
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
 from schemas.realms import Realm
 from services.acks import AckReader
+from services.adapters.topic_log import CannotLook
 from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
-from services.reconcile import ReadPortAway, Reconciliation
+from services.reconcile import Reconciliation
 from services.settings import Settings
 
 FIGURES = ("acknowledged", "unacknowledged", "applied", "repeated", "refused", "dead", "facts", "pages_due", "pages")
@@ -37,8 +39,10 @@ def reconcile(
     with console.status("reading") as status:
         try:
             accounts = asyncio.run(_accounts(settings, state, realms, wait, status.update))
-        except ReadPortAway as error:
+        except CannotLook as error:
             end(str(error))
+        except KafkaError as error:
+            end(f"Kafka does not answer ({type(error).__name__})")
     whole = _whole(accounts)
     if as_json:
         print_json(accounts[0] if realm else whole | {"realms": accounts})

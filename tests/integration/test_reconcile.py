@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from services.sink import marks
 from streams.domain.incident.settling import wake_up
 from tests import numbered
 from tests.conftest import TEST_PARTITIONS
+from tests.helpers import until
 from tests.warehouse_process import WarehouseProcess, Writer
 
 pytestmark = pytest.mark.broker
@@ -44,6 +47,7 @@ LATE_PAGES = 2  # of the case that runs late in each partition
 GATEWAY = 30  # of each partition came through the gateway and was answered; the rest came by Kafka
 UNANSWERED = 2  # of the gateway's: written, then the gateway died before its answer
 ENDS = {7: "refused", 8: "repeated", 9: "dead"}  # by number; all others are applied
+PACE_SECONDS = 0.01  # far below the time for which the sink gathers a block: there is always something that is not stored yet
 APPLIED = EACH - len(ENDS)
 REFERENCE = {"missing": 0, "duplicated": 0, "unexplained": 0, "rollup_mismatches": 0}
 
@@ -100,14 +104,14 @@ def _fill_alarms(writer: Writer, acks: AckWriter, partition: int) -> None:
 
 def of(account: dict[str, Any], topic: Topic) -> list[dict[str, Any]]:
     """The lines of one topic of commands."""
-    return [line for line in account["by_partition"] if line["topic"] == topic.name]
+    return [line for line in account["by_partition"] if line["topic"].endswith(topic.name)]
 
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehouseProcess]:
     broker = Broker(tmp_path_factory.mktemp("broker"), heap_mb=256).start()
-    asyncio.run(ensure_topics(broker.bootstrap, ["live"], TEST_PARTITIONS))
-    made = WarehouseProcess.new(tmp_path_factory.mktemp("platform"), broker.bootstrap, realms="live")
+    asyncio.run(ensure_topics(broker.bootstrap, ["live", "sandbox"], TEST_PARTITIONS))
+    made = WarehouseProcess.new(tmp_path_factory.mktemp("platform"), broker.bootstrap, realms="live,sandbox")
     acks = AckWriter(made.settings.acks_dir, 1)
     _fill(Writer(broker.bootstrap), acks)
     acks.close()
@@ -117,11 +121,11 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarehousePro
     broker.stop()
 
 
-def account(warehouse: WarehouseProcess, wait: float = 30.0) -> dict[str, Any]:
+def account(warehouse: WarehouseProcess, wait: float = 30.0, realm: Realm = Realm.LIVE) -> dict[str, Any]:
     async def ask() -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {warehouse.keys['admin']}"}
         async with httpx.AsyncClient(base_url=warehouse.url, headers=headers, timeout=30) as read:
-            reconciliation = Reconciliation(Realm.LIVE, warehouse.settings.bootstrap, read, lambda _: None)
+            reconciliation = Reconciliation(realm, warehouse.settings.bootstrap, read, lambda _: None)
             return await reconciliation.run(AckReader(warehouse.settings.acks_dir), wait)
 
     return asyncio.run(ask())
@@ -145,6 +149,63 @@ def test_an_exact_realm_is_called_exact_with_every_figure(warehouse: WarehousePr
         assert line["exact"]
         assert (line["commands"], line["distinct"], line["relayed"]) == (EACH, EACH, EACH - GATEWAY)
         assert line["hash_kafka"] == line["hash_outcomes"] != "0"
+
+
+class Department(threading.Thread):
+    """Sends again and again, and its lane decides at once, till `enough` is set."""
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__()
+        self.enough = threading.Event()
+        self.forgets: list[int] = []  # partitions in which the lane passes over one command
+        self._writer = Writer(bootstrap)
+
+    def run(self) -> None:
+        for number in itertools.count():
+            if self.enough.wait(PACE_SECONDS):
+                return
+            for partition in range(TEST_PARTITIONS):
+                self._put(INCIDENT_COMMANDS, partition, numbered.command(number, partition, "sandbox"))
+            self._writer.flush()
+            forgotten, source = self.forgets[:], INCIDENT_COMMANDS.in_realm(Realm.SANDBOX)
+            for partition in set(range(TEST_PARTITIONS)).difference(forgotten):
+                self._put(INCIDENT_EVENTS, partition, numbered.event(number, partition, "sandbox", src_topic=source))
+                self._put(OUTCOMES, partition, numbered.outcome(number, partition, "sandbox", src_topic=source))
+            del self.forgets[: len(forgotten)]
+
+    def _put(self, topic: Topic, partition: int, record: Any) -> None:
+        self._writer.put(
+            topic, "sandbox", partition, [(b"k", numbered.encode(record), [numbered.header(record)] if record.src_topic else [])]
+        )
+
+
+@pytest.fixture
+def department(warehouse: WarehouseProcess) -> Iterator[Department]:
+    made = Department(warehouse.settings.bootstrap)
+    limit = threading.Timer(120, made.enough.set)  # an account that waits for a pause gets one, and the test sees it
+    limit.start()
+    made.start()
+    yield made
+    limit.cancel()
+    made.enough.set()
+    made.join()
+
+
+def test_while_a_department_never_stops_a_realm_is_accounted_for_as_it_stood(warehouse: WarehouseProcess, department: Department) -> None:
+    first = until(lambda: (found := account(warehouse, realm=Realm.SANDBOX))["applied"] and found, "commands are decided")
+    second = account(warehouse, realm=Realm.SANDBOX)
+    for found in (first, second):
+        assert found["exact"], found
+        assert found["applied"] == found["facts"] == found["unacknowledged"]
+    assert second["applied"] > first["applied"]
+    department.forgets.append(1)
+    until(lambda: not department.forgets, "a command was passed over")
+    third = account(warehouse, wait=2.0, realm=Realm.SANDBOX)
+    assert department.is_alive(), "no account waited for a pause"
+    assert (third["exact"], third["missing"]) == (False, 1)
+    (line,) = [line for line in of(third, INCIDENT_COMMANDS) if not line["exact"]]
+    assert line["partition"] == 1
+    assert line["examples"][0].startswith("no outcome for command")
 
 
 TAMPERINGS = {
@@ -188,6 +249,16 @@ def test_a_promise_that_kafka_does_not_hold_is_missing(warehouse: WarehouseProce
     line = account(warehouse, wait=1.0)["by_partition"][0]
     assert line["missing"] == before + 1
     assert any("promised" in example for example in line["examples"])
+
+
+def test_a_promise_behind_the_end_of_the_log_is_missing(warehouse: WarehouseProcess) -> None:
+    before = of(account(warehouse, wait=1.0), INCIDENT_COMMANDS)[2]["missing"]
+    acks = AckWriter(warehouse.settings.acks_dir, 3)
+    acks.append(Realm.LIVE, [(2, 100_000, numbered.command_id("live", 2, 100_000))])
+    acks.close()
+    line = of(account(warehouse, wait=1.0), INCIDENT_COMMANDS)[2]
+    assert line["missing"] == before + 1
+    assert any("the log ends at" in example for example in line["examples"])
 
 
 def test_an_intake_record_that_was_never_relayed_is_missing(warehouse: WarehouseProcess) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import partial
 from http import HTTPStatus
@@ -76,8 +77,9 @@ def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> A
         realm = gate.admin(request)
         inside = _window(window)
         stored = await questions.run(lambda handle: accounts.held(handle, realm, source, inside))
-        waiting = {s.stream.name: await s.waiting(realm) for s in sinks}
-        return {"realm": realm.value, **stored, "waiting": waiting, "failing": [s.failing for s in sinks if s.failing]}
+        waiting = await asyncio.gather(*(s.waiting(realm) for s in sinks))  # together: each waits behind its stream's own fetch
+        named = {s.stream.name: count for s, count in zip(sinks, waiting, strict=True)}
+        return {"realm": realm.value, **stored, "waiting": named, "failing": [s.failing for s in sinks if s.failing]}
 
     @router.get("/reconcile/rollups")
     async def reconcile_rollups(request: Request) -> Any:
