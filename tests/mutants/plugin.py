@@ -6,6 +6,7 @@ for fewer.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import Any
 
@@ -26,6 +27,15 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("mutants")
+
+
+def pytest_sessionstart() -> None:
+    """mutmut forks a process that has run all tests: what the core keeps of them would hide a mutant in what fills it."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("streams.domain"):
+            for kept in vars(module).values():
+                if hasattr(kept, "cache_clear"):
+                    kept.cache_clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.clocks import Light, Mark, Rule, Unit, Until
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, Pause
 from streams.domain.clocks.clock import (
     extend,
     light,
@@ -15,6 +15,7 @@ from streams.domain.clocks.clock import (
     may_pause,
     pause,
     resume,
+    retarget,
     start,
     stop,
     tell,
@@ -167,6 +168,39 @@ def test_only_a_running_clock_that_may_pause_is_paused_and_only_a_paused_one_res
         pause(resume(held, HOURS, CAL, at("2026-03-02 11:30")), HOURS, "appraisal", at("2026-03-02 11:29"), "lead")
     with pytest.raises(ValueError, match="begins after"):
         pause(clock, HOURS, "appraisal", at("2026-03-02 09:59"), "lead")
+
+
+def test_a_pause_keeps_its_ground_and_who_approved_it_and_may_begin_with_the_clock_or_where_the_last_ended() -> None:
+    clock = begun(HOURS, "2026-03-02 10:00")
+    held = pause(clock, HOURS, "appraisal", at("2026-03-02 10:00"), "lead")
+    assert held.pauses == (Pause("appraisal", at("2026-03-02 10:00"), 0, "lead"),)
+    again = resume(held, HOURS, CAL, at("2026-03-02 10:00"))
+    assert again.pauses == (Pause("appraisal", at("2026-03-02 10:00"), at("2026-03-02 10:00"), "lead"),)
+    twice = pause(again, HOURS, "court", at("2026-03-02 10:00"), "boss")
+    assert twice.pauses == (*again.pauses, Pause("court", at("2026-03-02 10:00"), 0, "boss"))
+
+
+def test_a_mark_whose_new_time_is_now_is_not_told_again() -> None:
+    clock = tell(begun(HOURS, "2026-03-02 10:00"), Mark.WARNING)
+    for minute, told in (("12:15", [Mark.DUE, Mark.OVERDUE]), ("12:14", [Mark.WARNING, Mark.DUE, Mark.OVERDUE])):
+        longer = retarget(clock, HOURS, CAL, 3 * HOUR, at(f"2026-03-02 {minute}"))
+        assert [m.mark for m in marks(longer, HOURS, CAL)] == told
+
+
+def test_another_target_dates_a_breach_anew_or_withdraws_it_and_a_clock_without_one_has_none() -> None:
+    late = tell(tell(begun(HOURS, "2026-03-02 10:00"), Mark.WARNING), Mark.DUE)
+    moved = retarget(late, HOURS, CAL, HOUR, at("2026-03-02 13:00"))
+    assert (written(moved.breached_at), moved.retracted, moved.budget) == ("2026-03-02 11:00", False, HOUR)
+    ahead = retarget(late, HOURS, CAL, 4 * HOUR, at("2026-03-02 13:00"))
+    assert (written(ahead.breached_at), ahead.retracted) == ("2026-03-02 12:00", True)
+    early = retarget(begun(HOURS, "2026-03-02 10:00"), HOURS, CAL, HOUR, at("2026-03-02 10:30"))
+    assert (early.breached_at, early.retracted) == (0, False)
+
+
+@pytest.mark.parametrize(("now", "thousandths"), [("11:00", 500), ("10:00", 0), ("10:01", 8), ("12:00", 1000), ("13:00", 1500)])
+def test_how_far_a_clock_is_comes_in_whole_thousandths(now: str, thousandths: int) -> None:
+    found = share(begun(HOURS, "2026-03-02 10:00"), CAL, at(f"2026-03-02 {now}"))
+    assert (found, type(found)) == (thousandths, int)
 
 
 def test_an_extension_is_granted_once_before_due_and_no_longer_than_allowed() -> None:

@@ -11,8 +11,11 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
 from schemas.errors import Reason, UnknownPolicy
+from schemas.topics import OUTCOMES
 from streams.agents import case as case_lane
 from streams.agents.case import CaseProcessor
+from streams.domain.commands import dead_answer
+from streams.domain.core import Source
 from streams.domain.incident.decide import decide
 from streams.engine.exits import Exit
 from tests.property.test_exactly_once import COMMANDS, Worker, record
@@ -48,6 +51,19 @@ def test_an_unreadable_command_is_kept_with_its_bytes_and_has_an_outcome(value: 
     letters, outcomes, _ = said(Worker(CaseProcessor(), []), record(7, value, KEY))
     assert [(letter.reason, letter.value, letter.offset) for letter in letters] == [(reason, value, 7)]
     assert [(outcome.outcome, outcome.reason, outcome.src_offset) for outcome in outcomes] == [("dead", reason, 7)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_outcome_of_what_is_dead_says_what_could_be_read(known: bool) -> None:
+    made = command("accept", division="440305") if known else None
+    emit = dead_answer(made, "the key", "drill", Source("incident.commands", 3, 44), 77, "bad_avro")
+    case = CASE if known else "the key"
+    assert (emit.topic, emit.realm, emit.key, emit.position) == (OUTCOMES, "drill", case, 3)
+    assert emit.record == Outcome(
+        command_id=made.command_id if made else "", case_id=case, realm="drill", outcome="dead", reason="bad_avro", rule="", case_seq=0,
+        name="accept" if known else "", producer="p" if known else "", division="440305" if known else "", received_at=77,
+        src_topic="incident.commands", src_partition=3, src_offset=44, src_position=3,
+    )  # fmt: skip
 
 
 def test_a_command_under_another_cases_key_is_dead() -> None:

@@ -58,6 +58,23 @@ def test_a_new_calendar_never_moves_a_deadline_into_the_past() -> None:
     assert recalculate(done, of, sooner, at("2026-12-31 09:00")) is done
 
 
+def test_a_new_calendar_leaves_a_clock_of_another_due_time_only_where_that_lies_ahead() -> None:
+    of = rule(Unit.WORKING_DAY, 5)
+    clock = begun(of, "2026-12-28 09:00")
+    sooner = later({2: Day(MAKE_UP), 3: Day(MAKE_UP)})
+    assert due_of(recalculate(clock, of, sooner, at("2027-01-02 17:29"))) == "2027-01-02 17:30"
+    assert recalculate(clock, of, sooner, at("2027-01-02 17:30")) is clock
+    same = recalculate(clock, of, later({}), at("2027-01-05 09:00"))
+    assert (same.calendar, due_of(same), same.retracted, same.breached_at) == ("cn-test-2027", "2027-01-04 17:30", False, 0)
+
+
+def test_a_breach_whose_new_deadline_is_now_stands() -> None:
+    of = rule(Unit.WORKING_DAY, 4, overdue=0)
+    clock = tell(tell(begun(of, "2026-12-28 09:00"), Mark.WARNING), Mark.DUE)
+    found = recalculate(clock, of, NEW_YEAR, at("2027-01-03 17:30"))
+    assert (found.retracted, found.breached_at) == (False, at("2027-01-03 17:30"))
+
+
 def test_a_breach_that_a_new_calendar_undoes_is_retracted_and_may_come_again() -> None:
     of = rule(Unit.WORKING_DAY, 4, overdue=0)
     clock = tell(tell(begun(of, "2026-12-28 09:00"), Mark.WARNING), Mark.DUE)
@@ -94,8 +111,13 @@ def test_a_rolled_deadline_names_the_rule_and_an_extended_one_its_extension() ->
     assert [(written(s.since), written(s.until), s.amount, s.text) for s in rolled] == [
         ("2026-02-17 00:00", "2026-02-24 00:00", 7, "民法典第203条第1款")
     ]
-    kinds = [s.kind for s in explain(extend(clock, of, CAL, 10, clock.started_at), of, CAL).steps]
-    assert kinds == [Kind.RULE, Kind.EXTENSION, Kind.START, Kind.END], "2026-02-27, a Friday"
+    longer = extend(clock, of, CAL, 10, clock.started_at)
+    assert explain(longer, of, CAL).steps == (
+        (Kind.RULE, clock.started_at, longer.due_at, 15, "Test 1", ""),
+        (Kind.EXTENSION, clock.started_at, longer.due_at, 10, "", ""),
+        (Kind.START, at("2026-02-02 00:00"), at("2026-02-03 00:00"), 1, "民法典第201条第1款", ""),
+        (Kind.END, at("2026-02-27 00:00"), at("2026-02-28 00:00"), 1, "民法典第203条第2款", ""),
+    ), "2026-02-27, a Friday"
 
 
 def test_hours_explain_where_counting_begins() -> None:
@@ -132,4 +154,4 @@ def test_a_pause_that_cost_nothing_is_no_step(of: Rule, hours: tuple[int, int]) 
 
 def test_a_provisional_deadline_says_from_when() -> None:
     step = explain(begun(DAYS, "2026-12-28 09:00"), DAYS, CAL).steps[-1]
-    assert (step.kind, written(step.since)) == (Kind.PROVISIONAL, "2027-01-01 00:00")
+    assert step == (Kind.PROVISIONAL, at("2027-01-01 00:00"), at("2027-01-04 17:30"), 0, "", "")

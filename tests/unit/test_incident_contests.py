@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from schemas.state.incident_case.event import Contest, IncidentCase
+from streams.domain.incident.decide import decide
 from tests.unit.test_incident_clocks import Desk, at
+from tests.unit.test_incident_life_cycle import DISPUTE, LATE, NOW, SOURCE, answer, captured, command
 
 COUNTY = {"purpose": "accept", "org": "", "reason": "holiday", "actor_level": "county", "actor_org": "440305-desk"}
 CITY = {"purpose": "accept", "org": "", "reason": "seen", "actor_level": "city", "actor_org": "440300-desk"}
@@ -54,6 +58,7 @@ def test_a_breach_that_is_upheld_stands_and_is_not_contested_again() -> None:
         ("contest", COUNTY | {"actor_level": "city"}, "level_too_high"),
         ("contest", COUNTY | {"actor_level": ""}, "level_too_high"),
         ("contest", COUNTY | {"actor_level": "town", "actor_org": "440305001-desk"}, "applied"),
+        ("contest", COUNTY | {"actor_level": "unit", "actor_org": "works"}, "applied"),
         ("uphold_breach", CITY, "not_contested"),
     ],
 )
@@ -100,3 +105,46 @@ def test_a_breach_is_ruled_on_after_the_case_is_closed() -> None:
     assert desk.do("withdraw_breach", "24 09:00", **CITY) == "applied"
     assert desk.clock("accept").retracted
     assert desk.events[-1].held_ms == 0
+
+
+def test_a_contest_is_kept_whole_and_its_ruling_beside_it() -> None:
+    desk = late()
+    asked = Contest("accept", "440305-desk", at("23 08:30"), "440305-desk", "holiday", at("23 12:00"), 0, "", False, at("23 10:30"))
+    assert desk.case.contests == (asked,)
+    epoch = desk.clock("accept").epoch
+    desk.do("withdraw_breach", "24 09:00", **CITY)
+    assert desk.case.contests == (msgspec.structs.replace(asked, ruled_at=at("24 09:00"), ruled_by="440300-desk"),)
+    assert desk.clock("accept").epoch == epoch + 1
+
+
+def test_of_two_contests_only_the_one_that_is_meant_is_ruled_on_and_only_its_clock_is_withdrawn() -> None:
+    """Both clocks ran late at one moment."""
+    other = msgspec.structs.replace(LATE, purpose="handle", holder="water")
+    asked = msgspec.structs.replace(DISPUTE, purpose="handle", holder="water")
+    case = captured(state="handling", clocks=(LATE, other), contests=(DISPUTE, asked))
+    ruling = command("withdraw_breach", purpose="handle", org="", actor_level="city", actor_org="440300-desk")
+    after = decide(case, ruling, SOURCE, NOW).state
+    assert after
+    assert [one.ruled_at for one in after.contests] == [0, NOW]
+    assert [(clock.purpose, clock.retracted) for clock in after.clocks] == [("accept", False), ("handle", True)]
+
+
+def asked_again(case: IncidentCase) -> tuple[str, str]:
+    """What comes of another contest of the same clock."""
+    asked = command("contest", purpose="accept", org="", actor_level="county", actor_org="440305-desk")
+    return answer(decide(case, asked, SOURCE, NOW))
+
+
+def test_a_breach_that_is_dated_anew_is_another_breach() -> None:
+    ruled = msgspec.structs.replace(DISPUTE, ruled_at=NOW, ruled_by="city")
+    assert asked_again(captured(clocks=(LATE,), contests=(ruled,))) == ("refused", "already_contested")
+    later = msgspec.structs.replace(LATE, breached_at=NOW)
+    assert asked_again(captured(clocks=(later,), contests=(ruled,))) == ("applied", "")
+
+
+def test_who_rules_stands_above_the_level_whose_clock_it_was_wherever_the_case_lies_now() -> None:
+    ruling = command("uphold_breach", purpose="accept", org="", actor_level="city", actor_org="440300-desk")
+    for level, clocks, why in (("city", (LATE,), "applied"), ("county", (), "applied"), ("city", (), "level_too_low")):
+        case = captured(clocks=clocks, contests=(DISPUTE,), holder_level=level)
+        outcome, reason = answer(decide(case, ruling, SOURCE, NOW))
+        assert (reason or outcome) == why

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.avro.handover.event import Handover
+from schemas.state.incident_case.event import Upstream
 from schemas.topics import DESKS
 from streams.domain.core import Source
 from streams.domain.incident.decide import decide
@@ -81,7 +83,28 @@ def test_supervision_is_ordered_answered_and_lifted_between_issuer_and_holder() 
     assert [(one.rung, one.paper) for one in desk.handovers] == [
         ("supervise", "督〔2026〕1号"), ("supervise", "复〔2026〕1号"), ("supervise", "督〔2026〕1号"),
     ]  # fmt: skip
-    assert desk.handovers[0].due_at == at("27 17:30")
+    assert [one.due_at for one in desk.handovers] == [at("27 17:30"), 0, 0]
+
+
+def test_an_issuer_that_is_no_desk_hears_by_its_own_name() -> None:
+    desk = handled()
+    desk.do("supervise", "24 09:00", rung="supervise", actor_level="city", actor_org="440300-water")
+    desk.do("reply_supervision", "25 09:00")
+    assert (desk.handovers[-1].kind, desk.handovers[-1].to_desk, desk.handovers[-1].to_org) == ("replied", "440300-desk", "440300-water")
+
+
+def test_who_hands_a_case_down_and_has_no_desk_in_the_register_is_named() -> None:
+    desk = Desk("A20600", "23 09:00", division="441900003")
+    desk.do("assign_down", "23 09:10", actor_level="city", actor_org="441900-desk", level="town", org="441900003-desk")
+    assert desk.do("assign_down", "23 09:20", actor_level="county", actor_org="park", level="village", org="works") == "applied"
+    assert heard(desk.handovers) == [("handed_down", "441900-desk", "441900003-desk"), ("handed_down", "park", "works")]
+
+
+def test_an_offer_that_no_policy_sets_a_time_for_is_handed_without_one() -> None:
+    desk = handled()
+    desk.state = msgspec.structs.replace(desk.case, upstream=Upstream("offered", "city", "440305-desk", at("24 08:00")))
+    assert desk.do("return", "24 09:00", **CITY) == "applied"
+    assert (desk.handovers[-1].kind, desk.handovers[-1].due_at) == ("returned", 0)
 
 
 def test_each_body_of_a_joint_handling_gets_its_task_and_the_lead_hears_when_it_is_done() -> None:

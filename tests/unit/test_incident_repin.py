@@ -1,11 +1,13 @@
 """A case that is given another version of the policies: in it a municipal matter takes 20 working days, is signed within one working hour
-and handled within a calendar day; the reply to a reminder takes 3 working days."""
+and handled within a calendar day; the reply to a reminder takes 3 working days, nobody is summoned to a talk, and a county reports a
+grave accident to the city within an hour."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas import calendar
@@ -27,8 +29,10 @@ PROVINCE = {"actor_level": "province", "actor_org": "440000-desk", "reason": "ne
 def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A second version that this release knows."""
     municipal = written("sla_municipal", ('"10 working days"', '"20 working days"'), ('"4 working hours"', '"1 working hour"'))
-    ladder = written("supervision_ladder")
-    draft, faults = drafted(tmp_path, sla_municipal=municipal, supervision_ladder=ladder)
+    ladder = written("supervision_ladder", ('"1 working day"', '"3 working days"'), ('code = "summon"', 'code = "talk"'))
+    county = '{ of = "county", to = "city", within = "2 hours" }'
+    report_up = written("report_up_accidents", (county, county.replace("2 hours", "1 hour")))
+    draft, faults = drafted(tmp_path, sla_municipal=municipal, supervision_ladder=ladder, report_up_accidents=report_up)
     assert not faults
 
     def known(version: str) -> Policies:
@@ -78,7 +82,42 @@ def test_the_reply_to_a_supervision_goes_by_the_other_version_too() -> None:
     desk.do("repin", "23 10:00", **PROVINCE)
     reply, (paper,) = desk.clock("reply"), desk.case.supervised
     assert reply.policy.startswith("supervision_ladder 2/")
-    assert paper.reply_due == reply.due_at
+    assert paper.reply_due == reply.due_at == at("26 17:30")
+    assert desk.events[-1].reply_due_at == at("26 17:30")
+
+
+def test_what_was_ordered_by_a_rung_that_the_other_version_does_not_have_is_lifted_first() -> None:
+    desk = Desk("M01001", "23 08:30")
+    city = {"actor_level": "city", "actor_org": "440300-desk"}
+    assert desk.do("supervise", "23 09:30", rung="summon", **city) == "applied"
+    assert desk.do("repin", "23 10:00", **PROVINCE) == "rung_unknown"
+    desk.do("lift_supervision", "23 10:10", **city)
+    assert desk.do("repin", "23 10:20", **PROVINCE) == "applied"
+
+
+def test_the_hop_of_a_report_goes_by_the_other_version_too_and_one_that_nobody_owes_stays() -> None:
+    desk = Desk("A20600", "23 09:00")
+    desk.do("accept", "23 09:05")
+    desk.do("triage", "23 09:10", grade=2)
+    hop = desk.clock("report_up")
+    assert hop.due_at == at("23 11:10")
+    ungraded = msgspec.structs.replace(desk.case, grade=0)
+    assert desk.do("repin", "23 09:30", **PROVINCE) == "applied"
+    assert (desk.clock("report_up").due_at, desk.clock("report_up").started_at) == (at("23 10:10"), at("23 09:10"))
+    desk.state = ungraded
+    assert desk.do("repin", "23 09:30", **PROVINCE) == "applied"
+    assert desk.clock("report_up") == hop
+
+
+def test_the_answer_to_an_offer_goes_on_by_its_rule_and_a_case_of_another_kind_loses_no_clock() -> None:
+    desk = Desk("S01", "23 09:00")
+    desk.do("accept", "23 09:30")
+    desk.do("offer_up", "23 10:00")
+    before = desk.case.clocks
+    assert desk.do("repin", "23 10:30", **PROVINCE) == "applied"
+    assert desk.case.clocks == before, "what has the same rule in both versions is not touched"
+    assert desk.events[-1].clocks == ()
+    assert desk.case.supervised == ()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +149,7 @@ def test_a_year_that_was_published_since_moves_the_deadline(monkeypatch: pytest.
         monkeypatch.setattr(module, "calendar", lambda version: newest if version == "cn-newest" else calendar.calendar(version))
     assert desk.do("repin", "23 09:00", **PROVINCE | {"policy_version": "2026.1"}) == "applied"
     assert (desk.clock("total").due_at, desk.clock("total").calendar) == (at("12-08 17:30"), "cn-newest")
-    assert desk.case.calendar_version == "cn-newest"
+    assert (desk.case.calendar_version, desk.clock("total").epoch) == ("cn-newest", 1)
 
 
 def test_a_capture_pins_the_version_that_its_command_names_and_the_newest_otherwise() -> None:

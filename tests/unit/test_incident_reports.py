@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from schemas.state.incident_case.event import Filed
+from streams.domain.incident.decide import decide
 from tests.unit.test_incident_clocks import Desk, at
+from tests.unit.test_incident_life_cycle import NOW, SOURCE, captured, command
 
 DRAFTER, SIGNER = {"actor_person": "clerk"}, {"actor_person": "head"}
 CITY = {"actor_level": "city", "actor_org": "440300-desk", "level": "province"}
@@ -88,6 +91,7 @@ def test_who_drafts_what(given: dict[str, str], why: str) -> None:
         (DRAFTER, "same_person"),
         ({"actor_person": ""}, "person_missing"),
         ({"actor_level": "province"}, "level_too_high"),
+        ({"actor_level": "city"}, "level_too_high"),
         ({"stage": "next"}, "not_drafted"),
         ({"level": "province"}, "not_drafted"),
     ],
@@ -158,6 +162,43 @@ def test_a_grade_that_rises_after_the_report_has_the_level_that_was_told_owe_the
     desk.do("triage", "23 10:30", grade=2)
     hop = desk.clock("report_up")
     assert (hop.level, hop.holder, hop.due_at) == ("city", "440300-desk", at("23 12:30"))
+
+
+def test_a_report_to_a_level_ends_no_hop_that_this_level_owes_itself() -> None:
+    desk = fire()
+    assert filed(desk, "first", "23 09:30", actor_level="town", level="county") == "applied"
+    assert not desk.clock("report_up").stopped_at, "the county still owes the city its own"
+    taken = Desk("A20600", "23 09:00")
+    taken.do("accept", "23 09:05")
+    taken.do("offer_up", "23 09:06")
+    taken.do("take", "23 09:07", actor_level="city", actor_org="440300-desk")
+    taken.do("triage", "23 09:10", grade=2)
+    assert taken.clock("report_up").level == "city"
+    assert filed(taken, "first", "23 09:30", level="city") == "applied"
+    assert not taken.clock("report_up").stopped_at
+
+
+@pytest.mark.parametrize(
+    ("division", "level"),
+    [("440305001", "county"), ("441900003", "town")],  # 东莞 has no county: the next level above that there is
+)
+def test_a_unit_reports_to_the_level_that_its_hop_ends_at(division: str, level: str) -> None:
+    case = captured(division=division, incident_type="A20600", grade=2, holder_level="unit")
+    asked = command(
+        "draft_report", stage="first", level="", actor_level="unit", actor_person="clerk", actor_division="440000", paper="no 1"
+    )
+    after = decide(case, asked, SOURCE, NOW).state
+    assert after
+    assert after.filed == (Filed("first", level, "no 1", "clerk", NOW, "", 0),)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("", "drafted as"), ("signed as", "signed as")])
+def test_a_signed_report_has_the_number_of_its_draft_or_the_one_it_was_signed_under(given: str, kept: str) -> None:
+    desk = fire()
+    desk.do("draft_report", "23 09:30", stage="first", paper="drafted as", **DRAFTER)
+    desk.do("sign_report", "23 09:40", stage="first", paper=given, **SIGNER)
+    assert desk.case.filed == (Filed("first", "city", kept, "clerk", at("23 09:30"), "head", at("23 09:40")),)
+    assert desk.events[-1].paper == kept
 
 
 def test_a_report_signed_late_is_late_and_one_on_a_closed_case_touches_no_clock() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.avro.incident_event.event import IncidentEvent
@@ -17,6 +18,7 @@ from streams.domain.core import Source
 from streams.domain.incident.decide import decide
 from streams.domain.incident.intake import command_of
 from streams.domain.incident.settling import wake_up
+from tests.helpers import assert_can_be_stored
 from tests.unit.test_incident_clocks import at
 from tests.unit.test_incident_life_cycle import CASE, command
 
@@ -45,6 +47,7 @@ class Told:
 
     def _decide(self, asked: Any, now: int) -> list[Any]:
         decision = decide(self.state, asked, Source("incident.commands", 0, len(self.events)), now)
+        assert_can_be_stored(decision)
         self.state = decision.state
         said = [emit.record for emit in decision.emits]
         self.events += [record for record in said if isinstance(record, IncidentEvent)]
@@ -153,6 +156,105 @@ def test_a_target_that_moves_moves_the_clock() -> None:
     assert told.clock.breached_at == at("26 08:00"), "what a fact does not say stays"
     told.fact(5, "closed", "29 12:00", heard="30 10:01", due="12-01 08:00")
     assert (told.breached, told.clock.due_at) == ("withdrawn", at("12-01 08:00"))
+
+
+def test_each_change_of_its_clock_is_counted_and_no_other_word_touches_it() -> None:
+    told = opened()
+    assert (told.clock.epoch, told.clock.stopped_at, told.clock.retracted) == (1, 0, False), "begun, and set to its target"
+    assert (told.clock.holder, told.clock.level) == ("group", "county")
+    before = told.clock
+    told.fact(2, "handling", "23 09:00")
+    assert (told.clock, told.events[-1].clocks, told.events[-1].clock) == (before, (), "")
+    told.fact(3, "closed", "24 12:00")
+    assert (told.clock.epoch, told.clock.retracted, told.events[-1].clock) == (2, False, "total")
+    told.fact(4, "evaluated", "24 13:00")
+    assert (told.clock.epoch, told.events[-1].clocks) == (2, ())
+    told.fact(5, "handling", "24 15:00")
+    assert (told.clock.epoch, told.clock.stopped_at) == (3, 0)
+    told.fact(6, "handling", "24 16:00")
+    assert told.clock.epoch == 3
+
+
+def test_a_breach_withdrawn_by_an_early_end_stands_again_when_the_case_is_opened_at_its_target() -> None:
+    for heard, breached in (("25 07:59", "withdrawn"), (DUE, "late")):
+        told = opened()
+        told.wake("25 08:00")
+        told.state = msgspec.structs.replace(told.state, now=0)
+        told.fact(2, "closed", "24 12:00", heard="25 07:00")
+        assert told.breached == "withdrawn"
+        told.fact(3, "handling", "24 15:00", heard=heard)
+        assert told.breached == breached, "its target lies ahead, or is here"
+
+
+# --- what a fact moves ------------------------------------------------------------------------------------------------------
+
+
+def test_a_fact_moves_place_and_kind_and_the_title_with_them() -> None:
+    told = opened()
+    told.fact(2, "handling", "23 09:00", division="440304001", incident_type="", grade=3, holder="other")
+    case, event = told.state, told.events[-1]
+    assert case
+    assert (case.division, case.county, case.level, case.incident_type) == ("440304001", "440304", "town", "M01001")
+    assert case.title == "供水井盖异常 · " + case.title.split(" · ")[1]
+    assert case.title.split(" · ")[1].startswith("深圳市福田区")
+    assert (case.grade, case.holder, case.reassignments, case.source_version, case.round) == (3, "other", 1, 2, 1)
+    assert (event.county_from, event.county, event.type_from, event.incident_type) == ("440305", "440304", "M01001", "M01001")
+    told.fact(3, "handling", "23 10:00", division="440304001", incident_type="S01")
+    assert told.state
+    assert (told.state.incident_type, told.state.county, told.state.grade) == ("S01", "440304", 3)
+    assert told.state.title == told.events[-1].title != case.title
+    assert told.state.title.split(" · ")[1] == case.title.split(" · ")[1]
+    kept = told.state.title
+    told.state = msgspec.structs.replace(told.state, title="as it was")
+    told.fact(4, "handling", "23 11:00", division="440304001", incident_type="S01")
+    assert told.state.title == "as it was", "what is told again moves nothing"
+    assert kept != "as it was"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "moved"),
+    [("a", "b", 1), ("a", "a", 0), ("a", "", 0), ("", "b", 0)],
+)  # fmt: skip
+def test_another_body_is_a_reassignment_unless_the_source_counts_itself(first: str, then: str, moved: int) -> None:
+    for own, counted in ((-1, moved), (0, 0), (7, 7)):
+        told = Told()
+        told.fact(1, "captured", OPENED, holder=first)
+        told.fact(2, "handling", "23 09:00", holder=then, reassignments=own)
+        assert told.state
+        assert (told.state.reassignments, told.state.holder) == (counted, then or first)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reopened"),
+    [("closed", "handling", 1), ("reported", "handling", 1), ("handling", "handling", 0), ("closed", "evaluated", 0),
+     ("handling", "closed", 0)],
+)  # fmt: skip
+def test_what_leaves_an_end_for_work_was_opened_again_unless_the_source_counts_itself(before: str, after: str, reopened: int) -> None:
+    for own, counted in ((-1, 2 + reopened), (0, 0), (9, 9)):
+        told = Told()
+        told.fact(1, before, OPENED, reopens=2)
+        told.fact(2, after, "23 09:00", reopens=own)
+        assert told.state
+        assert (told.state.reopens, told.state.round) == (counted, 1 + reopened)
+        assert told.events[-1].rule == ("source_reopened" if reopened else "")
+
+
+def test_a_first_fact_begins_with_the_counts_of_its_source() -> None:
+    for given, counted in ((-1, 0), (0, 0), (1, 1), (5, 5)):
+        told = Told()
+        told.fact(1, "captured", OPENED, reassignments=given, reopens=given)
+        assert told.state
+        assert (told.state.reassignments, told.state.reopens, told.events[-1].rule) == (counted, counted, "")
+
+
+def test_a_version_that_was_told_already_is_stale_and_none_is_no_version() -> None:
+    told = Told()
+    told.fact(3, "captured", OPENED)
+    assert told.fact(3, "handling", "23 09:00") == "stale_version"
+    assert told.fact(0, "handling", "23 09:30") == "applied"
+    assert told.state
+    assert told.state.source_version == 3
+    assert told.fact(4, "handling", "23 10:00") == "applied"
 
 
 def test_a_target_before_the_opening_is_late_from_the_first() -> None:
