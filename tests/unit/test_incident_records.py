@@ -62,7 +62,7 @@ def test_a_captured_matter_leaves_a_whole_case() -> None:
         "home_cluster": "gd", "ownership_epoch": 0, "recent": mark_of(command("capture")), "upstream": None, "joint": None,
         "suspended": None, "shelved": None, "supervised": (), "response_level": 0, "merged_into": "", "before": "", "merged": (),
         "reporters": ("villager",), "climbs": (), "awaiting": (), "contests": (), "filed": (), "source_due_at": 0, "senders": (),
-        "signer_person": "", "next_due": case.next_due,
+        "signer_person": "", "next_due": case.next_due, "arrived_at": NOW - 5,
     }  # fmt: skip
 
 
