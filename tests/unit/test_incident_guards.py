@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.state.incident_case.event import Joint, MergedCase, Shelved, Supervision, Suspended, Task, Upstream
-from streams.domain.incident import rules
+from schemas.state.incident_case.event import Awaiting, Joint, MergedCase, Shelved, Supervision, Suspended, Task, Upstream
+from streams.domain.incident import chains, rules
 from streams.domain.incident.decide import decide
 from tests.helpers import assert_can_be_stored
 from tests.unit.test_incident_clocks import Desk, at
-from tests.unit.test_incident_life_cycle import CASE, NOW, OTHER, SOURCE, answer, captured, command
+from tests.unit.test_incident_life_cycle import CASE, LATE, NOW, OTHER, SOURCE, answer, captured, command
 
 CITY = {"actor_level": "city", "actor_org": "440300-desk"}
 COUNTY = {"actor_level": "county", "actor_org": "440305-desk"}
@@ -200,3 +200,29 @@ def test_of_several_papers_only_the_one_that_is_meant_is_answered_and_lifted() -
         ("440300-desk", "city", "no 10", at("23 10:00")), ("440300-desk", "city", "no 11", at("23 11:00")),
         ("440300-desk", "city", "no 14", at("23 14:00")),
     ]  # fmt: skip
+
+
+def test_an_extension_is_told_with_the_clock_it_moved_or_with_the_case_it_names() -> None:
+    desk = Desk("S01", "23 09:00")
+    desk.do("accept", "23 09:30")
+    desk.do("triage", "23 10:00", grade=4)
+    desk.do("assign", "23 10:30", org="water")
+    desk.do("sign", "23 11:00", actor_person="signer")
+    other = desk.state
+    assert desk.do("extend", "24 09:00", purpose="handle", amount=1, **CITY) == "applied"
+    handle = desk.clock("handle")
+    assert (desk.events[-1].clock, desk.events[-1].clock_due_at, desk.events[-1].clocks) == ("handle", handle.due_at, (handle,))
+    assert desk.events[-1].target == ""
+    desk.state = other
+    assert desk.do("extend", "24 09:00", purpose="handle", amount=1, target=OTHER, **CITY) == "applied"
+    assert (desk.events[-1].target, desk.events[-1].clock) == (OTHER, "")
+
+
+def test_whom_nobody_reached_of_one_clock_leaves_the_others_awaited() -> None:
+    sign = msgspec.structs.replace(LATE, purpose="sign", holder="water", stopped_at=0)
+    accept = msgspec.structs.replace(LATE, stopped_at=0)
+    waits = tuple(Awaiting(clock.purpose, clock.holder, clock.started_at, "county", NOW + 60_000, 1, 1, "desk") for clock in (sign, accept))
+    case = captured(clocks=(accept, sign), awaiting=waits, climbs=())
+    told = command("nobody_notified", purpose="accept", org=accept.holder, whom="desk", level="county")
+    after = chains.nobody_notified(case, told, NOW)["awaiting"]
+    assert after == (waits[0], msgspec.structs.replace(waits[1], whom="", until=NOW))
