@@ -15,7 +15,7 @@ from schemas.avro.handover.event import Handover
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
-from schemas.state.clock import Clock
+from schemas.state.clock import Clock, Pause
 from schemas.state.incident_case.event import IncidentCase
 from streams.agents.case import CaseProcessor
 from streams.domain.core import Source
@@ -154,6 +154,7 @@ def test_a_suspension_moves_the_deadline_and_ends_by_itself() -> None:
         desk.do("suspend", "24 11:00", actor_person="chief", actor_level="city", **asked | {"until": at("12-31 23:59") * 2}) == "too_long"
     )
     assert desk.do("suspend", "24 11:00", actor_person="chief", actor_level="city", **asked) == "applied"
+    assert desk.clock("handle").pauses == (Pause("expert_appraisal", at("24 11:00"), 0, "chief"),)
     assert desk.do("report", "24 12:00") == "suspended"
     assert desk.case.next_due == at("26 11:00")
     (resumed,) = desk.wake("26 11:30")
@@ -253,6 +254,16 @@ def test_who_does_not_sign_is_supervised_by_the_level_above_by_rule() -> None:
     assert [one.issuer for one in desk.case.supervised] == ["440300-desk"]
 
 
+def test_a_ladder_issues_no_second_paper_of_a_rung_that_stands() -> None:
+    desk = Desk("A20600", "23 09:00")
+    desk.do("accept", "23 09:05")
+    desk.do("triage", "23 09:06")
+    desk.do("assign", "23 09:10", org="fire")
+    assert desk.do("supervise", "23 09:20", rung="remind", actor_level="city", actor_org="440300-desk") == "applied"
+    desk.wake("23 11:00")
+    assert [one.rung for one in desk.case.supervised] == ["remind"]
+
+
 def test_an_offer_is_about_who_holds_the_case_and_stops_no_report_up() -> None:
     desk = Desk("A20600", "23 09:00")
     desk.do("accept", "23 09:05")
@@ -273,6 +284,7 @@ def test_an_extension_is_granted_once_by_a_superior_before_the_deadline() -> Non
     assert desk.do("extend", "24 09:00", purpose="handle", amount=2, actor_level="city") == "applied"
     assert desk.clock("handle").due_at == due + 2 * 86_400_000
     assert desk.do("extend", "25 09:00", purpose="handle", actor_level="city") == "already_extended"
+    assert [clock.extended for clock in desk.case.clocks if clock.purpose != "handle"] == [0, 0, 0]
     late = handled()
     assert late.do("extend", "12-20 09:00", purpose="handle", actor_level="city") == "already_due"
 

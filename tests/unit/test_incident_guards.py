@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from schemas.state.incident_case.event import Awaiting, Joint, MergedCase, Shelved, Supervision, Suspended, Task, Upstream
-from streams.domain.incident import chains, rules
+from streams.domain.incident import chains, rules, timing
 from streams.domain.incident.decide import decide
 from tests.helpers import assert_can_be_stored
-from tests.unit.test_incident_clocks import Desk, at
+from tests.unit.test_incident_clocks import Desk, at, handled
 from tests.unit.test_incident_life_cycle import CASE, LATE, NOW, OTHER, SOURCE, answer, captured, command
 
 CITY = {"actor_level": "city", "actor_org": "440300-desk"}
@@ -226,3 +226,15 @@ def test_whom_nobody_reached_of_one_clock_leaves_the_others_awaited() -> None:
     told = command("nobody_notified", purpose="accept", org=accept.holder, whom="desk", level="county")
     after = chains.nobody_notified(case, told, NOW)["awaiting"]
     assert after == (waits[0], msgspec.structs.replace(waits[1], whom="", until=NOW))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({}, None), ({"due_at": NOW}, "already_due"), ({"due_at": NOW + 1}, None), ({"told": 3}, "already_due"), ({"told": 1}, None),
+     ({"extended": 1}, "already_extended"), ({"stopped_at": NOW}, "clock_unknown")],
+)  # fmt: skip
+def test_a_clock_that_has_come_to_its_due_time_is_not_extended(changes: dict[str, Any], why: str | None) -> None:
+    handle = handled().clock("handle")
+    clock = msgspec.structs.replace(handle, **{"started_at": NOW - 86_400_000, "due_at": NOW + 9} | changes)
+    asked = command("extend", purpose="handle", amount=1)
+    assert timing.why_not_extend(captured(incident_type="S01", clocks=(clock,)), asked, NOW) == why

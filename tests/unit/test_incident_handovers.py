@@ -141,6 +141,7 @@ def test_story_a_dongguan_case_climbs_from_the_town_to_the_city_for_there_is_no_
         ("incident.clock_due", "", at("23 10:15"), "town", ""),
         ("incident.offer_timed_out", "offer_timed_out", at("23 10:15"), "city", "city"),
     ]
+    assert [event.case_seq for event in desk.events] == list(range(1, len(desk.events) + 1))
     replies = [(one.holder, one.due_at, one.stopped_at, one.breached_at) for one in desk.case.clocks if one.purpose == "reply"]
     assert replies == [
         ("441900003-desk", at("23 10:15"), at("23 10:15"), at("23 10:15")),

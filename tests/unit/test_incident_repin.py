@@ -109,6 +109,17 @@ def test_the_hop_of_a_report_goes_by_the_other_version_too_and_one_that_nobody_o
     assert desk.clock("report_up") == hop
 
 
+def test_clocks_whose_rule_is_the_same_for_their_grade_stay_as_they_are() -> None:
+    desk = Desk("A20600", "23 09:00")
+    desk.do("accept", "23 09:05")
+    desk.do("triage", "23 09:10", grade=1)
+    desk.do("assign", "23 09:12", org="fire")
+    desk.do("sign", "23 09:14", actor_person="signer")
+    before = {clock.purpose: clock for clock in desk.case.clocks}
+    assert desk.do("repin", "23 09:30", **PROVINCE) == "applied"
+    assert {clock.purpose for clock in desk.case.clocks if clock != before[clock.purpose]} == {"report_up"}
+
+
 def test_the_answer_to_an_offer_goes_on_by_its_rule_and_a_case_of_another_kind_loses_no_clock() -> None:
     desk = Desk("S01", "23 09:00")
     desk.do("accept", "23 09:30")
