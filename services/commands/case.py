@@ -35,7 +35,7 @@ def _group() -> None:
 
 @app.command()
 def show(case: Case, *, realm: InRealm = Realm.LIVE, data_dir: DataDir = DEFAULT, as_json: AsJson = False) -> None:
-    """How a case stands.
+    """How a case stands, and its stage in the flow "4+2".
 
     Example: liandong case show 440305-20261122-7K3M9QXC
     """
@@ -43,8 +43,12 @@ def show(case: Case, *, realm: InRealm = Realm.LIVE, data_dir: DataDir = DEFAULT
     if as_json:
         print_json(found)
         return
+    stages = found.pop("stages")
     for name, value in found.items():
         typer.echo(f"{name:15} {_time(value) if name in TIMES else value}")
+    for one in stages:
+        flow, stage = one["flow_name"], one["stage_name"]
+        typer.echo(f"{'stage':15} {flow['zh']} {stage['zh']}  {flow['en']}: {stage['en']}")
 
 
 @app.command()

@@ -54,6 +54,19 @@ def ids_of(answer: dict[str, Any]) -> list[str]:
     return [item["case_id"] for item in answer["items"]]
 
 
+def test_a_case_says_its_stage_in_the_named_flow_as_its_state_and_a_supervision_make_it(stage: Reads) -> None:
+    plain, fresh, supervised = handled(), Desk("S01", "23 09:00"), Desk("S01", "23 09:00")
+    assert supervised.do("accept", "23 09:30") == "applied"
+    assert supervised.do("supervise", "24 09:00", rung="remind", paper="督1号", **CITY) == "applied"
+    stage.put([*told(plain), *told(supervised, 1), *told(fresh, 2), *told(fresh, 3, state="merged")])
+    found = [stage.get(f"/v1/cases/{case_id(number)}") for number in range(4)]
+    assert [(one["state"], one["supervised_rung"], [at["stage"] for at in one["stages"]]) for one in found] == [
+        ("handling", "", ["follow_up"]), ("accepted", "remind", ["follow_up"]), ("captured", "", ["register"]), ("merged", "", []),
+    ]  # fmt: skip
+    assert found[2]["stages"][0]["stage_name"] == {"zh": "登记受理", "en": "Registered and accepted"}
+    assert found[2]["stages"][0]["flow_name"]["zh"] == "“4+2”流程"
+
+
 # --- deadlines ---
 
 

@@ -70,6 +70,8 @@ def test_the_command_line_says_the_same(platform: Platform, alike: tuple[dict[st
     number, where = alike[0]["case_number"], ("--data-dir", str(platform.data_dir))
     shown = json.loads(liandong("case", "show", number, "--json", *where).stdout)
     assert (shown["case_id"], shown["state"]) == (alike[0]["case_id"], "handling")
+    assert [one["stage"] for one in shown["stages"]] == ["follow_up"]
+    assert "“4+2”流程 跟踪督办" in liandong("case", "show", number, *where).stdout
     explained = liandong("case", "explain", number, *where).stdout
     clocks = json.loads(liandong("case", "explain", number, "--json", *where).stdout)["clocks"]
     assert all(clock["sentence"]["zh"].partition("；期限")[0] in explained for clock in clocks)

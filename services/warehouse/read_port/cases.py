@@ -14,6 +14,7 @@ from starlette.requests import Request
 from schemas import ids
 from schemas.divisions import display_name
 from schemas.event_types import event_types
+from schemas.flows import Flow, Stage, flow, flows, stage_of
 from schemas.principals import Principal
 from schemas.realms import Realm
 from schemas.topics import ALARM, INCIDENT, CaseKind
@@ -35,12 +36,13 @@ def routes(questions: Questions, gate: Gatekeeper) -> APIRouter:
 
     @router.get("/v1/cases/{case}")
     async def read_case(case: str, request: Request, min_seq: int = 0) -> Any:
-        """A case by id or case number. With `min_seq`: waits up to two seconds for what you wrote, then says "pending"."""
+        """A case by id or case number, with its stage in each named flow. With `min_seq`: waits up to two seconds for what you
+        wrote, then says "pending"."""
         principal, realm = gate.who(request)
         row = await case_of(questions, realm, case, principal, min_seq=min_seq)
         if row["seq"] < min_seq:
             return {"status": "pending", "seq": row["seq"]}
-        return named(row)
+        return named(row) | {"stages": stages(row)}
 
     @router.get("/v1/alarms/{case}")
     async def read_alarm(case: str, request: Request) -> Any:
@@ -119,6 +121,16 @@ def named(row: Row) -> Row:
     types = event_types()
     kind = types[row["type"]].name_zh if row["type"] in types else row["type"]
     return row | {"type_name": kind, "division_name": place_name(row["division"])}
+
+
+def stages(row: Row) -> list[dict[str, Any]]:
+    """Where the case is in each named flow that it has not left; nothing is decided by it."""
+    found = [(named_flow, stage_of(named_flow, row["state"], bool(row["supervised_rung"]))) for named_flow in map(flow, flows())]
+    return [{"flow": one.code, "flow_name": _words(one), "stage": stage.code, "stage_name": _words(stage)} for one, stage in found if stage]
+
+
+def _words(titled: Flow | Stage) -> dict[str, str]:
+    return {"zh": titled.title_zh, "en": titled.title_en}
 
 
 def place_name(code: str) -> str:
