@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from schemas.codec import codec
+from schemas.codec import Codec, codec
 from streams.domain.core import Decision
 
 T = TypeVar("T")
@@ -21,9 +21,10 @@ def blank(cls: type[msgspec.Struct]) -> dict[str, Any]:
 
 def assert_can_be_stored(decision: Decision[Any]) -> None:
     """What a decision leaves and says reads back as it was: a value that its schema does not have would stop the lane."""
-    for record in (decision.state, *(emit.record for emit in decision.emits)):
+    records: list[msgspec.Struct | None] = [decision.state, *(emit.record for emit in decision.emits)]
+    for record in records:
         if record is not None:
-            schema = codec(type(record))
+            schema: Codec[Any] = codec(type(record))
             assert schema.decode(schema.encode(record)) == record
 
 
