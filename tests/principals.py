@@ -13,10 +13,11 @@ CITY_DESK = Principal("shenzhen-desk", Kind.DESK, "p-18", "440300-desk", "office
 OTHER_DESK = Principal("futian-desk", Kind.DESK, "p-19", "440304-desk", "officer", "county", "440304", SERVED)
 SCREEN = Principal("screen", Kind.SCREEN, "", "440000-screen", "viewer", "province", PROVINCE, SERVED)
 ADMIN = Principal("admin", Kind.ADMIN, "p-1", "440000-desk", "admin", "province", PROVINCE, SERVED)
+COUNTY_ADMIN = Principal("nanshan-admin", Kind.ADMIN, "p-2", "440305-desk", "admin", "county", "440305", SERVED)
 SANDBOX_ONLY = Principal("trainee", Kind.PRODUCER, "", "demo", "department", "county", "440305", (Realm.SANDBOX,))
 TERMINALS = Principal("longhu-terminals", Kind.DEVICE, "", "longhu-care", "terminals", "county", "440507", SERVED)
 LONGHU_DESK = Principal("longhu-desk", Kind.DESK, "p-21", "440507-desk", "officer", "county", "440507", SERVED)
-EVERYONE = (PRODUCER, DESK, CITY_DESK, OTHER_DESK, SCREEN, ADMIN, SANDBOX_ONLY, TERMINALS, LONGHU_DESK)
+EVERYONE = (PRODUCER, DESK, CITY_DESK, OTHER_DESK, SCREEN, ADMIN, COUNTY_ADMIN, SANDBOX_ONLY, TERMINALS, LONGHU_DESK)
 
 
 class FixedKeys:

@@ -1,5 +1,5 @@
 """`liandong policy`: which rules hold, where they come from, and what a draft would change. Needs no platform, save to activate a
-version, to see what is active, and to rehearse on a platform's own history."""
+version or withdraw that, to see what is active, and to rehearse on a platform's own history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from schemas.policy.reading import Fault, in_order
 from schemas.policy.rules import Rule
 from schemas.policy.words import CERTAINTY, general, holding, selector_of, subject_of, whom_words, words_of
 from services.commands.options import AsJson, end, print_json
-from services.commands.policy_activate import activate, active
+from services.commands.policy_activate import activate, active, withdraw
 from services.commands.policy_drafts import console, open_policies, print_faults, read_draft, table_of
 from services.commands.policy_rehearse import rehearse
 
@@ -29,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command()(activate)
+app.command()(withdraw)
 app.command()(active)
 app.command()(rehearse)
 Where = Annotated[

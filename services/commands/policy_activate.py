@@ -1,4 +1,4 @@
-"""`liandong policy activate` and `active`: which version new cases get, in which realm, since when; and another one from a moment on."""
+"""`liandong policy activate`, `withdraw` and `active`: which version new cases get, in which realm, since when."""
 
 from __future__ import annotations
 
@@ -46,6 +46,32 @@ def activate(
         typer.echo("Somebody else has activated another version for the same moment since: `liandong policy active` says which.")
 
 
+def withdraw(
+    *,
+    realm: Annotated[Realm, typer.Option(help="The world for which it is planned.")],
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="The moment it is planned for, such as 2027-01-01T00:00 (Beijing).")],
+    reason: Annotated[str, typer.Option(help="Kept with the withdrawal, for ever.")],
+    data_dir: DataDir = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Take back an activation that is planned and does not hold yet; `liandong policy active` lists them. Who did it and why
+    stays on record.
+
+    Example: liandong policy withdraw --realm live --from 2027-01-01T00:00 --reason "印发推迟"
+    """
+    _, state = running(data_dir)
+    answer = _ask(state, "POST", realm, {"from": with_offset(since), "reason": reason}, f"{PATH}:withdraw")
+    if as_json:
+        print_json(answer)
+        return
+    after = (
+        f"then {answer['planned'][0]['version']} from {shown(answer['planned'][0]['active_from'])}"
+        if answer["planned"]
+        else "nothing else is planned"
+    )
+    typer.echo(f"{realm.value}: withdrawn. New cases get {answer['version']}; {after}.")
+
+
 def active(
     *,
     realm: Annotated[Realm | None, typer.Option(help="Only this realm; all served ones by default.")] = None,
@@ -64,16 +90,17 @@ def active(
     for answer in answers:
         since = f"since {shown(answer['since'])}" if answer["since"] else "nothing was activated, so the newest one of the release"
         typer.echo(f"{answer['realm']}: {answer['version']}, {since}")
-        for kind in ("earlier", "standing", "planned"):
+        for kind in ("earlier", "standing", "planned", "withdrawn"):
             found = [answer["standing"]] if kind == "standing" and answer["standing"] else [] if kind == "standing" else answer[kind]
             for one in found:
-                typer.echo(f"  {kind:<8}  {shown(one['active_from'])}  {one['version']}{_doubt(one)}  {_by(one)}: {one['reason']}")
+                version = f"{one['version']}{_doubt(one)}" if one["version"] else "-"
+                typer.echo(f"  {kind:<9} {shown(one['active_from'])}  {version}  {_by(one)}: {one['reason']}")
 
 
-def _ask(state: dict[str, Any], method: str, realm: Realm, body: dict[str, str] | None = None) -> dict[str, Any]:
+def _ask(state: dict[str, Any], method: str, realm: Realm, body: dict[str, str] | None = None, path: str = PATH) -> dict[str, Any]:
     """The gateway's answer; ends the command with what it says is wrong."""
     try:
-        answer = asyncio.run(_request(state, method, realm, body))
+        answer = asyncio.run(_request(state, method, realm, body, path))
     except httpx.HTTPError as error:
         end(f"the gateway does not answer ({type(error).__name__})")
     document: dict[str, Any] = answer.json()
@@ -83,9 +110,9 @@ def _ask(state: dict[str, Any], method: str, realm: Realm, body: dict[str, str] 
     return document
 
 
-async def _request(state: dict[str, Any], method: str, realm: Realm, body: dict[str, str] | None) -> httpx.Response:
+async def _request(state: dict[str, Any], method: str, realm: Realm, body: dict[str, str] | None, path: str) -> httpx.Response:
     async with client(state["gateway"], platform_key(state, "admin")) as http:
-        return await http.request(method, PATH, params={"realm": realm.value}, json=body)
+        return await http.request(method, path, params={"realm": realm.value}, json=body)
 
 
 def client(url: str, key: str) -> httpx.AsyncClient:

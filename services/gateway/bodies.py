@@ -142,6 +142,13 @@ class Activation(Body):
     from_: Annotated[Time, Meta(description="not in the past; without it from now on")] | None = msgspec.field(name="from", default=None)
 
 
+class Withdrawal(Body):
+    """Which planned activation is withdrawn, and why."""
+
+    from_: Annotated[Time, Meta(description="the moment that it is planned for")] = msgspec.field(name="from")
+    reason: Annotated[str, Meta(min_length=1, max_length=MAX_REASON_LENGTH, description="kept for ever: name no citizen")]
+
+
 class Login(Body):
     """`post`: which of the user's posts; without it the only one."""
 

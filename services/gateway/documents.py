@@ -22,6 +22,7 @@ SHAPES = (
     bodies.FactLine,
     bodies.CommandLine,
     bodies.Activation,
+    bodies.Withdrawal,
     bodies.PersonSearch,
     bodies.Login,
     bodies.Password,
@@ -68,6 +69,7 @@ ALARM_COMMAND = _body({"application/json": _ref("AlarmCommand")})
 ACTIVATION = _body({"application/json": _ref("Activation")})
 ACTIVATION["parameters"] = ACTIVATION["parameters"][:1]  # the same again is the same: no Idempotency-Key is needed
 ACTIVATION["responses"]["409"] = {"description": "a running worker does not know the version", "content": {"application/problem+json": {}}}
+WITHDRAWAL = _body({"application/json": _ref("Withdrawal")}) | {"parameters": ACTIVATION["parameters"]}
 READ = {"parameters": ACTIVATION["parameters"], "security": [{"key": []}]}
 PAGE_ACK = {name: told for name, told in COMMAND.items() if name != "requestBody"} | {
     "parameters": [

@@ -1,4 +1,4 @@
-"""The routes of policies: which version new cases get, in each realm and from when; and activating another one."""
+"""The routes of policies: which version new cases get, in each realm and from when; activating and withdrawing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from schemas.avro.activation.event import Activation
 from schemas.bounds import MAX_BODY_BYTES, parse_time
 from schemas.calendar import number
 from schemas.codec import codec
+from schemas.divisions import PROVINCE
 from schemas.errors import InvalidPayload, Reason
 from schemas.policies import latest, policies
 from schemas.policy import store
@@ -27,7 +28,7 @@ from services.gateway import bodies, decoding
 from services.gateway.accept import headers
 from services.gateway.answers import private
 from services.gateway.decoding import Invalid
-from services.gateway.documents import ACTIVATION, READ
+from services.gateway.documents import ACTIVATION, READ, WITHDRAWAL
 from services.gateway.intake import Context
 from services.gateway.parts import Parts, read_body, trace_of
 from services.gateway.problems import Problem, forbidden, unavailable
@@ -37,6 +38,7 @@ ACTIVATIONS = codec(Activation)
 DAY_MS, CHINA_MS = 86_400_000, 28_800_000
 MOST_AHEAD_MS = 400 * DAY_MS
 READ_SECONDS = 5.0
+LATEST_WITHDRAWAL_MS = 10_000  # before its moment: longer than entrances take to read a record
 
 
 def routes(parts: Parts) -> APIRouter:
@@ -52,10 +54,7 @@ def routes(parts: Parts) -> APIRouter:
     async def put_active(request: Request) -> Response:
         """Cases that are open keep their version. The same realm and moment again replaces what was planned for it. 409 while a running
         case worker of the realm does not know the version."""
-        context = parts.entrance(request)
-        if context.principal.kind is not Kind.ADMIN:
-            raise forbidden("only administrators activate policies")
-        parts.limit.check(context.principal)
+        context = _administrator(parts, request)
         body = decoding.decode(await read_body(request, MAX_BODY_BYTES), bodies.Activation)
         activation = activation_of(body, context)
         unaware = await parts.workers.unaware(context.realm, activation.version)
@@ -66,7 +65,39 @@ def routes(parts: Parts) -> APIRouter:
         await _write(activation, parts, trace_of(request))
         return _answer(parts.policies.schedule, context, activation)
 
+    @router.post("/v1/policies/active:withdraw", openapi_extra=WITHDRAWAL, summary="Withdraw an activation that is planned")
+    async def withdraw(request: Request) -> Response:
+        """A record of its own on topic `config`, with who and why. What holds already is not withdrawn: activate another version."""
+        context = _administrator(parts, request)
+        body = decoding.decode(await read_body(request, MAX_BODY_BYTES), bodies.Withdrawal)
+        await _write(withdrawal_of(body, context, parts.policies.schedule), parts, trace_of(request))
+        return _answer(parts.policies.schedule, context)
+
     return router
+
+
+def _administrator(parts: Parts, request: Request) -> Context:
+    """Of the province: a version holds for the whole realm. Raises Problem 401, 403, 429, 503."""
+    context = parts.entrance(request)
+    if context.principal.kind is not Kind.ADMIN or context.principal.division != PROVINCE:
+        raise forbidden("only administrators of the province activate policies")
+    parts.limit.check(context.principal)
+    return context
+
+
+def withdrawal_of(body: bodies.Withdrawal, context: Context, schedule: Schedule) -> Activation:
+    """What is to be written. Raises Invalid where nothing is planned for that moment, or it begins before every entrance can know."""
+    realm, who = context.realm.value, context.principal
+    try:
+        moment, _ = parse_time(body.from_, "/from")
+    except InvalidPayload as error:
+        raise Invalid(error) from None
+    planned = [one.active_from for one in schedule.of(realm) if one.active_from > context.now]
+    if moment not in planned:
+        raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"nothing is planned for then; {len(planned)} activations are planned", "/from"))
+    if moment < context.now + LATEST_WITHDRAWAL_MS:
+        raise Invalid(InvalidPayload(Reason.TIME_TOO_OLD, "too late: it begins within seconds, and every entrance must know", "/from"))
+    return Activation("", "", realm, moment, who.id, who.person, who.org, body.reason, context.now)
 
 
 def activation_of(body: bodies.Activation, context: Context) -> Activation:
@@ -133,6 +164,7 @@ def _answer(schedule: Schedule, context: Context, written: Activation | None = N
         "standing": _shown(standing) if standing else None,
         "planned": [_shown(one) for one in every if one.active_from > now],
         "earlier": [_shown(one) for one in every if one.active_from <= now and one is not standing],
+        "withdrawn": [_shown(one) for one in schedule.withdrawn(realm)],
     }
     if written:
         answer["activated"] = _shown(written) | {"holds": written in every}

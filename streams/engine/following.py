@@ -136,6 +136,8 @@ class Follower(Following):
             log.error("the activation at %s cannot be read and is passed over: %s", place, error)
             return
         self.schedule.put(activation)
+        if not activation.version:  # a withdrawal
+            return
         try:
             same = fingerprint(activation.version) == activation.fingerprint
         except UnknownPolicy:

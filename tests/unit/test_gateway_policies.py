@@ -23,6 +23,8 @@ from services.ports import Record
 from tests.gateway_stage import NOW, Stage, open_stage
 
 PATH = "/v1/policies/active"
+WITHDRAW = f"{PATH}:withdraw"
+YEAR = "2027-01-01T00:00:00+08:00"
 ACTIVATIONS = codec(Activation)
 INCIDENT = {"type": "A10100", "division": "440305", "occurred_at": "2026-11-22T09:00:00+08:00"}
 HOUR = 3_600_000
@@ -61,6 +63,7 @@ async def test_nothing_activated_means_the_newest_version_of_the_release(stage: 
     answer = (await stage.get(PATH, who="screen")).json()
     assert answer == {
         "realm": "live", "version": latest(), "since": None, "newest": latest(), "standing": None, "planned": [], "earlier": [],
+        "withdrawn": [],
     }  # fmt: skip
 
 
@@ -125,8 +128,9 @@ async def test_a_version_is_not_activated_in_the_live_realm_before_the_day_it_is
 
 
 async def test_only_administrators_activate_and_only_in_their_realms(stage: Stage) -> None:
-    for who in ("nanshan-desk", "screen", "demo-producer", "longhu-terminals"):
+    for who in ("nanshan-desk", "nanshan-admin", "screen", "demo-producer", "longhu-terminals"):
         assert (await stage.put(PATH, body(), who=who)).status_code == 403
+        assert (await stage.post(WITHDRAW, {"from": YEAR, "reason": "x"}, who=who)).status_code == 403
     assert (await stage.put(PATH, body(), who="nobody")).status_code == 401
     assert (await stage.put(PATH, body(), params={"realm": "drill"})).status_code == 422
     assert written(stage) == []
@@ -140,6 +144,43 @@ async def test_while_a_running_worker_does_not_know_the_version_it_is_refused(st
     assert "case-live knows 2025.1, 2025.2" in answer.json()["detail"]
     assert written(stage) == []
     assert (await stage.put(PATH, body(), params={"realm": "sandbox"})).status_code == 200, "its own realm's workers count"
+
+
+async def test_what_is_planned_is_withdrawn_with_who_and_why_and_may_be_planned_again(stage: Stage) -> None:
+    for moment in ("2026-12-01T00:00:00+08:00", YEAR):
+        await stage.put(PATH, body(**{"from": moment}))
+    answer = (await stage.post(WITHDRAW, {"from": YEAR, "reason": "印发推迟"}, who="admin")).json()
+    (record,) = [one for one in written(stage) if not one.version]
+    assert record == Activation("", "", "live", 1_798_732_800_000, "admin", "p-1", "440000-desk", "印发推迟", NOW)
+    keys = [one.key for one in stage.producer.records("config")]
+    assert keys.count(key_of(record).encode()) == 2, "compaction keeps it in place of the plan"
+    assert [one["active_from"] for one in answer["planned"]] == [1_796_054_400_000]
+    assert [(one["active_from"], one["person"], one["reason"]) for one in answer["withdrawn"]] == [(1_798_732_800_000, "p-1", "印发推迟")]
+    assert (await stage.post(WITHDRAW, {"from": YEAR, "reason": "again"}, who="admin")).status_code == 422
+    again = (await stage.put(PATH, body(**{"from": YEAR}))).json()
+    assert (len(again["planned"]), again["withdrawn"]) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "pointer", "said"),
+    [
+        ({"from": "2026-12-02T00:00:00+08:00", "reason": "x"}, "/from", "nothing is planned for then; 2 activations are planned"),
+        ({"from": "2026-11-22T09:30:00+08:00", "reason": "x"}, "/from", "nothing is planned for then"),
+        ({"from": "2026-11-22T09:30:05+08:00", "reason": "x"}, "/from", "too late"),
+        ({"from": "tomorrow", "reason": "x"}, "/from", ""),
+        ({"from": YEAR}, "/reason", "required"),
+        ({"reason": "x"}, "/from", "required"),
+    ],
+)
+async def test_what_is_not_planned_or_holds_already_is_not_withdrawn(stage: Stage, asked: Any, pointer: str, said: str) -> None:
+    for moment in ("2026-11-22T09:30:00+08:00", "2026-11-22T09:30:05+08:00", YEAR):
+        assert (await stage.put(PATH, body(**{"from": moment}))).status_code == 200
+    answer = await stage.post(WITHDRAW, asked, who="admin")
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == pointer
+    assert said in error["detail"]
+    assert len(written(stage)) == 3
 
 
 async def test_while_kafka_is_away_nothing_is_promised(stage: Stage) -> None:
@@ -227,6 +268,11 @@ def test_a_schedule_does_not_depend_on_the_order_of_partitions() -> None:
         assert schedule.standing("drill", 99) is None
     schedule.put(activation("2026.4", "live", 20))
     assert [found.version for found in schedule.of("live")] == ["2026.1", "2026.4", "2026.3"]
+    schedule.put(activation("", "live", 20))
+    schedule.put(activation("", "live", 25))
+    assert [schedule.version("live", at) for at in (19, 20, 29, 30)] == ["2026.1", "2026.1", "2026.1", "2026.3"]
+    assert [found.active_from for found in schedule.withdrawn("live")] == [20, 25]
+    assert (schedule.withdrawn("drill"), [found.version for found in schedule.of("live")]) == ((), ["2026.1", "2026.3"])
 
 
 # --- which workers know it ------------------------------------------------------------------------------------------------

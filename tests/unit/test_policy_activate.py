@@ -116,7 +116,18 @@ def test_a_gateway_that_is_away_is_said_to_be(stage: Stage, monkeypatch: pytest.
     assert "the gateway does not answer (ConnectError)" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["activate", "active"])
+def test_what_is_planned_is_withdrawn_and_stays_on_record(stage: Stage) -> None:
+    run("activate", "2026.1", "--from", "2027-01-01", *ASKED)
+    result = run("withdraw", "--realm", "live", "--from", "2027-01-01T00:00", "--reason", "印发推迟")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "live: withdrawn. New cases get 2026.1; nothing else is planned.\n"
+    assert [(one.version, one.active_from) for one in written(stage)] == [("2026.1", YEAR), ("", YEAR)]
+    assert "  withdrawn 2027-01-01 00:00:00  -  admin (p-1): 印发推迟" in run("active").stdout.splitlines()
+    again = run("withdraw", "--realm", "live", "--from", "2027-01-01T00:00", "--reason", "印发推迟")
+    assert (again.exit_code, "/from: nothing is planned for then" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["activate", "withdraw", "active"])
 def test_the_help_of_each_command_has_an_example(name: str) -> None:
     assert f"Example: liandong policy {name}" in " ".join(run(name, "--help").stdout.split())
 

@@ -7,7 +7,7 @@ import msgspec
 
 class Activation(msgspec.Struct, frozen=True):
     """From a moment on, new cases of a realm get this version of the policies. The last record of a realm and moment
-    holds."""
+    holds; one without a version withdraws what was planned for it."""
 
     version: str
     fingerprint: str
