@@ -24,7 +24,7 @@ from services.acks import Ack
 from services.adapters.topic_log import CannotLook, Ends, committed, ends_of
 from services.reconcile_kafka import Commands, Intake, Kafka, Part, Place, Progress
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.25
 LANES = {INCIDENT: "case", ALARM: "alarm"}  # who decides a kind
 SAID = (OUTCOMES, NOTIFICATIONS, DEAD_LETTERS)  # what comes of commands, beside the events of their kind
 EXAMPLES = 5
@@ -315,7 +315,7 @@ def _document(
     balanced = found["acknowledged"] + found["unacknowledged"] == answered and found["applied"] == found["facts"]
     found["exact"] = bool(balanced and all(line.exact for line in lines) and not intake_missing and not rollups)
     found["by_partition"] = [_shown(line) for line in lines]
-    return found | {"intake": intake, "rollups": rollups, "waiting": held["waiting"], "failing": held["failing"]}
+    return found | {"intake": intake, "rollups": rollups, "failing": held["failing"]}
 
 
 def _shown(line: Line) -> dict[str, Any]:

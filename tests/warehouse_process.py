@@ -109,7 +109,7 @@ class WarehouseProcess:
         """Till nothing waits in any stream."""
 
         def nothing_waits() -> bool:
-            answer = self.get("/internal/reconcile", realm=realm)
+            answer = self.get("/internal/waiting", realm=realm)
             return answer.status_code == 200 and not any(answer.json()["waiting"].values())
 
         until(nothing_waits, "the sink is drained", seconds)

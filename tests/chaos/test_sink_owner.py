@@ -172,7 +172,7 @@ def drained(warehouse: WarehouseProcess) -> bool:
     if warehouse.ended():
         return True
     try:
-        answer = warehouse.get("/internal/reconcile", realm="live")
+        answer = warehouse.get("/internal/waiting", realm="live")
     except (httpx.HTTPError, FileNotFoundError):
         return False
     return answer.status_code == 200 and not any(answer.json()["waiting"].values())

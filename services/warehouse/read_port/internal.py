@@ -77,9 +77,14 @@ def routes(questions: Questions, gate: Gatekeeper, sinks: list[SinkStream]) -> A
         realm = gate.admin(request)
         inside = _window(window)
         stored = await questions.run(lambda handle: accounts.held(handle, realm, source, inside))
-        waiting = await asyncio.gather(*(s.waiting(realm) for s in sinks))  # together: each waits behind its stream's own fetch
-        named = {s.stream.name: count for s, count in zip(sinks, waiting, strict=True)}
-        return {"realm": realm.value, **stored, "waiting": named, "failing": [s.failing for s in sinks if s.failing]}
+        return {"realm": realm.value, **stored, "failing": [s.failing for s in sinks if s.failing]}
+
+    @router.get("/waiting")
+    async def waiting(request: Request) -> Any:
+        """Records of the realm that are not stored yet, by stream; -1 while a stream is not ready."""
+        realm = gate.admin(request)
+        counts = await asyncio.gather(*(s.waiting(realm) for s in sinks))  # together: each waits behind its stream's own fetch
+        return {"waiting": {s.stream.name: count for s, count in zip(sinks, counts, strict=True)}}
 
     @router.get("/reconcile/rollups")
     async def reconcile_rollups(request: Request) -> Any:
