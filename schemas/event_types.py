@@ -22,6 +22,16 @@ class EventType:
     self_handle: bool  # a grid worker may settle it on the spot
 
 
+PETITIONS = "X"
+"""What codes of petitions 信访 begin with."""
+
+
+def on_walls(code: str) -> bool:
+    """Whether cases of this type are counted on walls and other screens of totals. Petitions never are: their number, of a place or in
+    time, is shown nowhere, nor can it be worked out as a difference. Their own desks have them in their lists."""
+    return not code.startswith(PETITIONS)
+
+
 @cache
 def event_types() -> dict[str, EventType]:
     with FILE.open(encoding="utf-8", newline="") as text:

@@ -781,6 +781,7 @@ CREATE MATERIALIZED VIEW flow_by_hour_mv TO flow_by_hour
 )
 AS SELECT realm, toStartOfHour(toDateTime(received_at)) AS hour, county, countIf((state_from = '') OR ((state_from IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')) AND (state NOT IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')))) AS opened, countIf((state IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')) AND (state_from NOT IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn'))) AS closed, count() AS events, max(_blk) AS _blk
 FROM live_deltas_in
+WHERE NOT startsWith(incident_type, 'X')
 GROUP BY realm, hour, county;
 
 CREATE TABLE flow_by_minute
@@ -809,6 +810,7 @@ CREATE MATERIALIZED VIEW flow_by_minute_mv TO flow_by_minute
 )
 AS SELECT realm, toStartOfMinute(toDateTime(received_at)) AS minute, county, countIf((state_from = '') OR ((state_from IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')) AND (state NOT IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')))) AS opened, countIf((state IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn')) AND (state_from NOT IN ('closed', 'evaluated', 'archived', 'declined', 'merged', 'withdrawn'))) AS closed, count() AS events, max(_blk) AS _blk
 FROM live_deltas_in
+WHERE NOT startsWith(incident_type, 'X')
 GROUP BY realm, minute, county;
 
 CREATE TABLE handovers

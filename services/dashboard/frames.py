@@ -1,6 +1,7 @@
 """Live frames: one delta as the screens get it, and who may get it.
 
-A frame holds codes, composed titles and numbers only: a live_delta has no personal data (schemas).
+A frame holds codes, composed titles and numbers only: a live_delta has no personal data (schemas). Petitions are in no frame: a case that
+becomes one leaves the screens, one that proves to be none arrives (schemas/event_types.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from schemas.avro.live_delta.event import LiveDelta
 from schemas.divisions import display_name, divisions, is_within
-from schemas.event_types import event_types
+from schemas.event_types import event_types, on_walls
 
 _json = msgspec.json.Encoder()
 
@@ -34,8 +35,8 @@ class Frame:
 
     @cached_property
     def arrived(self) -> bytes:
-        """JSON for a reader of the new place only: where the case came from is not his."""
-        return _json.encode(self._fields() | {"county_from": ""})
+        """JSON for a reader of the new place only: where the case came from is not his, nor what it was before."""
+        return _json.encode(self._fields() | {"county_from": "", "type_from": ""})
 
     @cached_property
     def left(self) -> bytes:
@@ -64,10 +65,10 @@ class Scope:
     def sees(self, frame: Frame) -> bytes | None:
         """The frame's JSON as this scope may read it; None when neither its old nor its new place is inside."""
         delta = frame.delta
-        inside = is_within(delta.division, self.division)
-        if not delta.county_from or delta.county_from == delta.county:
-            return frame.whole if inside else None
-        was_inside = is_within(delta.county_from, self.division)
+        here = is_within(delta.division, self.division)
+        moved = delta.county_from not in ("", delta.county)
+        inside = here and on_walls(delta.incident_type)
+        was_inside = (is_within(delta.county_from, self.division) if moved else here) and on_walls(delta.type_from or delta.incident_type)
         if inside:
             return frame.whole if was_inside else frame.arrived
         return frame.left if was_inside else None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import httpx
+import msgspec
 import pytest
 
 from schemas.topics import INCIDENT_EVENTS, LIVE_DELTAS, OUTCOMES
@@ -87,7 +88,7 @@ def test_what_is_out_of_scope_answers_as_what_does_not_exist(filled: WarehousePr
     paths = (
         "/v1/cases/case-live-0-1", "/v1/cases/case-live-0-1/timeline", "/internal/cases/case-live-0-1/sealed",
         "/v1/snapshot?division=440100", "/v1/desks/440106/county/work", f"/v1/commands/{numbered.command_id('live', 0, 5)}",
-        "/internal/dead-letters", "/internal/reconcile",
+        "/internal/dead-letters", "/internal/reconcile", "/internal/waiting",
     )  # fmt: skip
     unknown = filled.get("/v1/cases/no-such-case", "desk")
     assert unknown.status_code == 404
@@ -153,3 +154,37 @@ def test_the_process_shows_its_metrics(filled: WarehouseProcess) -> None:
     ):
         assert f"liandong_{name}" in text
     assert httpx.get(f"http://127.0.0.1:{note['metrics_port']}/health").json()["ok"]
+
+
+def test_petitions_are_counted_in_no_tile_of_no_level(filled: WarehouseProcess) -> None:
+    """Neither as a type nor within a total from which the types could be taken off."""
+
+    def told(case: int, *types: str) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+        """A case of partition 0 that was of these types, one event each."""
+        found = []
+        for step, (before, now) in enumerate(zip(("", *types), types, strict=False)):
+            record = numbered.delta(case * 5 + step, 0, "sandbox", county="440402", county_from="440402" if before else "")
+            record = msgspec.structs.replace(record, incident_type=now, type_from=before, received_at=time.time_ns() // 1_000_000)
+            found.append((b"k", numbered.encode(record), [numbered.header(record)]))
+        return found
+
+    cases = (("A20600", "A20600"), ("X03", "X03"), ("X01",), ("A20600", "X02"), ("X02", "A20700"))
+    filled.drained("sandbox")
+    before = filled.get("/v1/snapshot", "screen", division="440000", realm="sandbox").json()
+    for number, types in enumerate(cases, start=20_000):
+        write(filled.settings.bootstrap, LIVE_DELTAS, "sandbox", 0, told(number, *types))
+    filled.drained("sandbox")
+    after = filled.get("/v1/snapshot", "screen", division="440000", realm="sandbox").json()
+    assert [after["totals"][name] - before["totals"][name] for name in ("total", "open")] == [2, 2]
+    assert not [row for row in after["types"] if row["code"].startswith("X")]
+    for division in ("440400", "440402"):
+        found = filled.get("/v1/snapshot", "screen", division=division, realm="sandbox").json()
+        assert (found["totals"]["total"], found["totals"]["open"]) == (2, 2)
+        assert {(row["code"], row["total"]) for row in found["types"]} == {("A20600", 1), ("A20700", 1)}
+        assert sum(child["total"] for child in found["children"]) in (0, 2)
+        assert {row["type"] for row in found["newest"]} == {"A20600", "A20700"}
+        assert sum(point["opened"] for point in found["trend"]) == found["totals"]["opened_today"] == 2, (
+            "what was opened as a petition is not"
+        )
+    minutes = filled.get("/v1/snapshot", "screen", division="440402", realm="sandbox", trend="minute").json()
+    assert sum(point["opened"] for point in minutes["trend"]) == 2

@@ -181,6 +181,25 @@ def test_a_case_that_moves_is_told_to_both_counties_without_telling_one_of_the_o
     assert json.loads(city)["county_from"] == "440305"
 
 
+def test_a_petition_is_in_no_frame_and_a_case_that_becomes_one_leaves_every_screen() -> None:
+    def told(before: str, after: str, county_from: str = "440305") -> list[dict[str, str] | None]:
+        change = delta("440305", county_from, "accepted" if before else "", incident_type=after, type_from=before)
+        seen = [Scope(code).sees(Frame(0, 0, 0, change)) for code in ("440305", "440300", "440000")]
+        return [json.loads(one) if one else None for one in seen]
+
+    assert told("", "X03", "") == told("X03", "X02") == [None] * 3
+    for left in told("A20600", "X03"):
+        assert left is not None
+        assert (left["state"], left["incident_type"], left["type_from"], left["county_from"]) == ("", "", "A20600", "440305")
+        assert "X03" not in json.dumps(left)
+    for arrived in told("X03", "A20600"):
+        assert arrived is not None
+        assert (arrived["incident_type"], arrived["type_from"], arrived["county_from"]) == ("A20600", "", "")
+    assert told("X03", "X03", "440304") == [None] * 3
+    city_left = told("A20600", "X03", "440304")
+    assert [one and one["state"] for one in city_left] == [None, "", ""], "the new county never had it"
+
+
 def test_a_frame_names_its_type_and_place_in_words() -> None:
     seen = PROVINCE.sees(frame(0, 0))
     assert seen is not None

@@ -1,4 +1,7 @@
-"""The picture of a division, and the vector of offsets it stands at: with the live stream from there on, no gap and no double count."""
+"""The picture of a division, and the vector of offsets it stands at: with the live stream from there on, no gap and no double count.
+
+What all tiles are made of, so here, as in the frames of the stream, petitions are left out (schemas/event_types.py).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from schemas.divisions import Division, cities, city_of, counties, division
-from schemas.event_types import event_types
+from schemas.event_types import PETITIONS, event_types
 from schemas.realms import Realm
 from schemas.topics import LIVE_DELTAS
 from services.clock import now_ms
@@ -25,6 +28,7 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 CHINA = 8 * HOUR
 NEWEST = 30
+LOOKED_AT = 4 * NEWEST  # newest openings, of which some are on no wall
 GATE_SECONDS = 5.0
 KEPT = 512
 
@@ -87,9 +91,9 @@ class Snapshots:
             name = LIVE_DELTAS.in_realm(realm)
             offsets = {str(part): end for (topic, part), end in sorted(deltas.standing.items()) if topic == name}
             states, flow, newest = await asyncio.gather(
-                ask("snapshot_states", **scope),
+                ask("snapshot_states", **scope, unseen=PETITIONS),
                 ask("snapshot_flow", **scope, since=first // 1000),
-                ask("snapshot_newest", **scope, limit=NEWEST),
+                ask("snapshot_newest", **scope, unseen=PETITIONS, limit=NEWEST, looked_at=LOOKED_AT),
             )
             trend = await ask("snapshot_minutes", **scope, since=(at - DAY) // 60_000 * 60) if minutes else _by_hour(flow, first, at)
         finally:

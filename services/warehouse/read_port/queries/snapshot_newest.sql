@@ -8,7 +8,9 @@ WHERE realm = {realm:String} AND case_id IN (
     SELECT case_id FROM openings
     WHERE realm = {realm:String} AND startsWith(county, {prefix:String})
     ORDER BY realm DESC, received_at DESC, case_id DESC
-    LIMIT {limit:UInt32}
+    LIMIT {looked_at:UInt32}
 )
 GROUP BY case_id
+HAVING NOT startsWith(type, {unseen:String})
 ORDER BY received_at DESC, case_id DESC
+LIMIT {limit:UInt32}
