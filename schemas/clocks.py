@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntFlag, StrEnum
+from enum import IntEnum, StrEnum
 
 THOUSAND = 1000  # shares are thousandths of a budget
 
@@ -28,8 +28,8 @@ class Until(StrEnum):
     MIDNIGHT = "midnight"  # at 24:00
 
 
-class Mark(IntFlag):
-    """A moment of a clock that is told once; the bits of `Clock.told`."""
+class Mark(IntEnum):
+    """A moment of a clock that is told once; the bits of `Clock.told`, which is a plain number."""
 
     WARNING = 1  # the light turns yellow
     DUE = 2  # red: breached

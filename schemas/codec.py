@@ -7,7 +7,7 @@ import struct as binary
 from collections.abc import Callable
 from functools import cache
 from types import UnionType
-from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
 import fastavro
 import msgspec
@@ -75,7 +75,8 @@ class Codec(Generic[T]):
         if end != len(value):
             told = f"{len(value) - end} bytes after the record" if end < len(value) else "it ends too early"
             raise InvalidPayload(Reason.BAD_AVRO, told)
-        return cast(T, record)
+        found: T = record
+        return found
 
 
 def _inner(cls: type[msgspec.Struct]) -> list[tuple[str, Turn]]:

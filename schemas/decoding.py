@@ -17,11 +17,12 @@ Reader = Callable[[bytes, int], tuple[Any, int]]
 """(data, where the datum begins) -> (struct, where it ends). ValueError, IndexError or binary.error for what is no datum: also an end that
 lies beyond the data, which the caller compares, means that it was cut off."""
 KEPT = 1 << 16
+SHORT = 24  # characters of a text that is worth keeping: codes, names of states, desks
 
 
 def reader(schema: Any, cls: type[msgspec.Struct]) -> Reader:
     """From a datum to its struct. TypeError for a schema with kinds of types that ours do not have, or with other fields."""
-    names: dict[str, Any] = {"big": _big, "size": _size, "double": binary.Struct("<d").unpack_from}
+    names: dict[str, Any] = {"big": _big, "size": _size, "T": _texts, "text": _text, "double": binary.Struct("<d").unpack_from}
     body: list[str] = []
     made = _record(schema, cls, body, names, 1)
     exec("\n".join(["def read(d, p):", *body, f" return {made}, p"]), names)
@@ -52,13 +53,14 @@ def _value(kind: Any, python: Any, place: str, lines: list[str], names: dict[str
     if isinstance(kind, dict) and kind["type"] not in ("array", "record"):
         kind = kind["type"]
     if kind in ("string", "bytes"):
-        empty, end = ("''", ".decode()") if kind == "string" else ("b''", "")
+        empty, made = ("''", "T.get(t) or text(t)") if kind == "string" else ("b''", "t")
         lines += [
             f"{pad}n = d[p]; p += 1",
             f"{pad}if n:",
             f"{pad} if n & 129: n, p = size(d, p, n)",
             f"{pad} else: n >>= 1",
-            f"{pad} {place} = d[p:p + n]{end}; p += n",
+            f"{pad} t = d[p:p + n]; p += n",
+            f"{pad} {place} = {made}",
             f"{pad}else: {place} = {empty}",
         ]
     elif kind in ("int", "long"):
@@ -147,3 +149,15 @@ def _size(data: bytes, at: int, first: int) -> tuple[int, int]:
     if number & 1 or number >> 1 > len(data) - begin:
         raise ValueError("a length that is none")
     return number >> 1, begin
+
+
+_texts: dict[bytes, str] = {}
+
+
+def _text(data: bytes) -> str:
+    text = data.decode()
+    if len(text) <= SHORT:
+        if len(_texts) >= KEPT:
+            _texts.clear()
+        _texts[data] = text
+    return text

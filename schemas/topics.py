@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from schemas.realms import Realm
 
@@ -130,6 +131,7 @@ def unlabelled(topic_name: str) -> str:
     return topic_name.rpartition(LOG)[2]
 
 
+@lru_cache(maxsize=1024)
 def realm_of(topic_name: str) -> Realm:
     """The realm a broker topic name belongs to."""
     head = unlabelled(topic_name).split(".", 1)[0]

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 
 from schemas.avro.activation.event import Activation
 from schemas.codec import codec
+from schemas.murmur import partition_of
 from schemas.people.records import Channel
 from schemas.policy.schedule import Schedule
 from schemas.realms import Realm
 from schemas.topics import CONFIG
-from services.adapters.murmur import partition_of
 from services.ports import Acked, Contact, Fate, Message, OnAcked, Record, Unavailable
 from streams.domain.people.roster import Stretch
 

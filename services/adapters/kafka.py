@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from services.adapters.murmur import partition_of
+from schemas.murmur import partition_of
 from services.ports import Acked, Fate, OnAcked, Record, Unavailable
 
 log = structlog.get_logger(__name__)

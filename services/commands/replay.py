@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas.bounds import parse_time
 from schemas.errors import InvalidPayload
 from schemas.ids import CHINA, case_id
+from schemas.murmur import partition_of
 from schemas.realms import Realm
-from services.adapters.murmur import partition_of
 from services.clock import now_ms
 from services.commands.options import DEFAULT, AsJson, DataDir, end, platform_key, print_json, running
 from services.keys import KeyStore

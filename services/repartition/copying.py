@@ -11,8 +11,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.headers import COPIED, ORIGIN, SRC, SRC_BEFORE
+from schemas.murmur import partition_of
 from schemas.topics import LOG
-from services.adapters.murmur import partition_of
 from services.repartition import labels
 from services.repartition.logs import Cluster, Reader, Span
 from services.repartition.topics import CannotRepartition, Held

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from services.adapters.murmur import partition_of
+from schemas.murmur import partition_of
 from services.repartition.copying import Account, Route
 from services.repartition.logs import Cluster, Reader
 from services.repartition.topics import CannotRepartition, Held

@@ -16,9 +16,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.codec import codec
 from schemas.headers import WAKE
+from schemas.murmur import partition_of
 from schemas.realms import Realm
 from schemas.topics import INCIDENT_COMMANDS
-from services.adapters.murmur import partition_of
 from streams.domain.incident.settling import wake_up
 
 GROUP = "liandong.{realm}.case"

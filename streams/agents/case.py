@@ -23,6 +23,9 @@ class CaseProcessor(CommandProcessor[IncidentCommand, IncidentCase]):
 
     def next_due(self, state: bytes) -> int | None:
         """The first field of the state's second version; the first version knew no deadlines."""
+        last, decided = self._last
+        if state is last and decided is not None:
+            return decided.next_due or None
         if int.from_bytes(state[1:5], "big") == FIRST_VERSION:
             return None
         number = shift = 0

@@ -33,6 +33,7 @@ class CommandProcessor(ABC, Generic[C, S]):
     def __init__(self, commands: type[C], states: type[S]) -> None:
         self._commands: Codec[C] = codec(commands)
         self._states: Codec[S] = codec(states)
+        self._last: tuple[bytes, S | None] = b"", None  # the runner asks of a state what it has just been given
 
     @abstractmethod
     def decide(self, before: S | None, command: C, source: Source, now: int) -> Decision[S]:
@@ -47,6 +48,7 @@ class CommandProcessor(ABC, Generic[C, S]):
         before = self._states.decode(state) if state else None
         decision = self.decide(before, command, source, record.timestamp)
         after = state if decision.state is before else self._states.encode(decision.state) if decision.state else b""
+        self._last = after, decision.state
         return after, decision.emits
 
     def bury(self, record: ConsumerRecord, source: Source, state: bytes, reason: Reason) -> Sequence[Emit]:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, Protocol
 
+import msgspec
 from aiokafka import ConsumerRecord
 
 from schemas.headers import SRC, WAKE
@@ -125,4 +126,4 @@ def _moved(output: Output, place: int) -> Output:
     src = src_of(output.headers)
     assert src is not None
     text = Src(src.topic, src.partition, place, src.position).header()[1]
-    return output._replace(headers=[(name, text if name in (SRC, "ce_id") else value) for name, value in output.headers])
+    return msgspec.structs.replace(output, headers=[(name, text if name in (SRC, "ce_id") else value) for name, value in output.headers])

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import aiokafka
+import aiokafka.codec
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.logging import get_logger
 
@@ -25,6 +26,8 @@ log = get_logger(__name__)
 MAX_BATCH_BYTES = 1_000_000
 MAX_REQUEST_BYTES = 8_000_000
 TICK_SECONDS = 0.1
+LZ4_LEVEL = 1  # aiokafka's own is 9, as the broker's: twelve times the work for an eighth less, a tenth of all that a case lane does
+aiokafka.codec.lz4_encode.__defaults__ = (LZ4_LEVEL,)
 Sendable = tuple[bytes | None, bytes, Headers, int]  # key, value, headers, timestamp
 
 

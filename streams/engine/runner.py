@@ -15,14 +15,14 @@ from typing import Any, Protocol
 
 import msgspec
 from aiokafka import ConsumerRecord
-from aiokafka.partitioner import murmur2
 from mode.utils.logging import get_logger
 
 from schemas.avro.dead_letter.event import DeadLetter
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import Codec, codec
 from schemas.errors import InvalidPayload, Reason, UnknownPolicy, UnknownSchema
-from schemas.headers import REPLAYED, TRACE, derived
+from schemas.headers import REPLAYED, SRC, TRACE, derived
+from schemas.murmur import partition_of
 from schemas.realms import Realm
 from schemas.topics import DEAD_LETTERS, realm_of
 from streams.domain.core import Emit, Source
@@ -31,7 +31,7 @@ from streams.engine.ledger import Chunk
 from streams.engine.logtime import LogTime, Said, is_settlement
 from streams.engine.metrics import LaneMetrics
 from streams.engine.shipment import Changes
-from streams.engine.source import Src, src_of
+from streams.engine.source import Src, mark, src_of
 from streams.engine.table import StateTable
 from streams.engine.value import NOTHING, QUARANTINED, Headers, Output, Part, Value, pack_output, unpack_outputs
 from streams.engine.wheel import Timed
@@ -87,6 +87,7 @@ class Runner:
         self._log_time = LogTime(self._timed, self) if self._timed is not None and log_time else None
         self._codecs: dict[type[msgspec.Struct], Codec[Any]] = {}
         self._attributes: dict[str, Headers] = {}
+        self._topics: dict[tuple[str, str], str] = {}
         self._answers: Counter[tuple[str, str]] = Counter()
         self._turn = 0.0  # when the loop is to have its turn
 
@@ -256,12 +257,18 @@ class Runner:
         writer = self._codecs.get(kind)
         if writer is None:
             writer = self._codecs[kind] = codec(kind)
-        src = Src(*source, emit.position).header()
-        headers: Headers = [src, ("ce_id", src[1]), *self._cloud_event(writer.name)]
-        headers += [header for header in record.headers if header[0] == TRACE and header[1] and len(header[1]) <= TRACE_BYTES][:1]
-        topic = emit.topic.in_realm(Realm(emit.realm))
+        src = mark(*source, emit.position)
+        headers: Headers = [(SRC, src), ("ce_id", src), *self._cloud_event(writer.name)]
+        if record.headers:
+            headers += [header for header in record.headers if header[0] == TRACE and header[1] and len(header[1]) <= TRACE_BYTES][:1]
+        topic = self._topics.get((emit.topic.name, emit.realm)) or self._topic(emit)
         output = Output(record.offset, record.timestamp, topic, emit.key.encode(), writer.encode(emit.record), headers)
         return self.target(record, output.key), output
+
+    def _topic(self, emit: Emit) -> str:
+        """Its topic at the broker."""
+        name = self._topics[emit.topic.name, emit.realm] = emit.topic.in_realm(Realm(emit.realm))
+        return name
 
     def _cloud_event(self, name: str) -> Headers:
         """The CloudEvents attributes that all records of a type share."""
@@ -279,7 +286,7 @@ class Runner:
 
     def _place_of(self, key: bytes | None) -> int:
         """The partition that every client gives the key."""
-        return int((murmur2(key or b"") & 0x7FFFFFFF) % self._partitions)
+        return partition_of(key or b"", self._partitions)
 
 
 def _written_by_us(record: ConsumerRecord, error: UnknownSchema) -> bool:

@@ -21,7 +21,12 @@ class Src(NamedTuple):
     position: int
 
     def header(self) -> tuple[str, bytes]:
-        return SRC, f"{self.topic}:{self.partition}:{self.offset}:{self.position}".encode()
+        return SRC, mark(*self)
+
+
+def mark(topic: str, partition: int, offset: int, position: int) -> bytes:
+    """How a header says it."""
+    return f"{topic}:{partition}:{offset}:{position}".encode()
 
 
 def src_of(headers: Iterable[tuple[str, bytes]]) -> Src | None:

@@ -14,6 +14,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
+
 HEAD = struct.Struct("<qBI")
 TIMED_HEAD = struct.Struct("<qBIq")
 ENTRY = struct.Struct("<qqHIIH")  # source offset, timestamp, lengths of topic, key, value; number of headers
@@ -25,7 +27,7 @@ Headers = list[tuple[str, bytes]]
 Part = dict[bytes, bytes]  # the table of one partition
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True):
     """One record to send."""
 
     offset: int  # of the input that caused it

@@ -28,9 +28,9 @@ from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.incident_report.event import IncidentReport
 from schemas.avro.outcome.event import Outcome
 from schemas.codec import codec
+from schemas.murmur import partition_of
 from schemas.realms import Realm
 from schemas.topics import INCIDENT_EVENTS
-from services.adapters.murmur import partition_of
 from services.keys import ensure_default_keys
 from services.settings import as_environment, load
 from services.sink.streams import EVENTS as EVENT_STREAM

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from schemas.avro.duty_event.event import DutyEvent
 from schemas.avro.page.event import Page
 from schemas.codec import Codec, codec
-from services.adapters.murmur import partition_of
+from schemas.murmur import partition_of
 from services.notifier.gaps import Gaps
 from services.notifier.line import CARRIED_OUT, WRITTEN, Line
 from services.notifier.restore import fold

@@ -9,8 +9,8 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.murmur import partition_of
 from schemas.realms import Realm
-from services.adapters.murmur import partition_of
 from services.gateway import bodies, decoding, intake
 from services.gateway.decoding import pointer_of
 from services.gateway.intake import Accepted, Context

@@ -14,9 +14,9 @@ from aiokafka.partitioner import DefaultPartitioner, murmur2
 from schemas import registry
 from schemas.codec import codec
 from schemas.headers import derived
+from schemas.murmur import partition_of
 from schemas.realms import REALMS
 from schemas.topics import DESKS, TOPICS
-from services.adapters.murmur import partition_of
 from services.repartition import labels
 from services.repartition.topics import TABLES, Held, row_of
 from services.repartition.waiting import groups

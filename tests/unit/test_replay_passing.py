@@ -6,9 +6,9 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.codec import codec
 from schemas.headers import WAKE
+from schemas.murmur import partition_of
 from schemas.realms import Realm
 from schemas.topics import DEAD_LETTERS, INCIDENT_EVENTS
-from services.adapters.murmur import partition_of
 from services.audit.timers import TimersReport
 from services.audit.timers.watch import Watch
 from services.commands.replay import _moment

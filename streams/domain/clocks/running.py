@@ -12,6 +12,10 @@ from schemas.clocks import THOUSAND, Unit, Until
 from schemas.state.clock import Clock, Pause
 from streams.domain.clocks.working import add_working, day_end, day_of, first_unended, rolled, working_between
 
+OF_BUSINESS = frozenset({Unit.WORKING_MS.value, Unit.WORKING_DAY.value})
+IN_DAYS = {unit.value: unit.in_days for unit in Unit}  # KeyError for a word that is none
+ENDS = {until.value: until for until in Until}
+
 
 class Days(NamedTuple):
     """How a limit in days was counted."""
@@ -28,8 +32,8 @@ def due_time(clock: Clock, cal: Calendar) -> int:
     """
     if cal.version != clock.calendar:
         raise ValueError(f"the clock {clock.purpose} counts by {clock.calendar}, not by {cal.version}")
-    if Unit(clock.unit).in_days:
-        return day_end(cal, count_days(clock, cal).last, Until(clock.until))
+    if IN_DAYS[clock.unit]:
+        return day_end(cal, count_days(clock, cal).last, ENDS[clock.until])
     return _reach(clock, cal, clock.budget + clock.extended)
 
 
@@ -44,7 +48,7 @@ def count_days(clock: Clock, cal: Calendar) -> Days:
     So a pause that opens and closes between two ends of business costs nothing, and a deadline never passes within a pause. The law says
     that such time is not counted (医疗纠纷预防和处理条例 38) and not how; this is our reading.
     """
-    working, until = clock.unit == Unit.WORKING_DAY, Until(clock.until)
+    working, until = clock.unit == Unit.WORKING_DAY, ENDS[clock.until]
 
     def index(day: int) -> int:
         return cal.workdays_before(day) if working else day
@@ -127,7 +131,7 @@ def _between(clock: Clock, cal: Calendar, a: int, b: int) -> int:
 
 
 def _in_business(clock: Clock) -> bool:
-    return clock.unit in (Unit.WORKING_MS, Unit.WORKING_DAY)
+    return clock.unit in OF_BUSINESS
 
 
 def _end(pause: Pause) -> int:
