@@ -166,8 +166,10 @@ def test_only_a_running_clock_that_may_pause_is_paused_and_only_a_paused_one_res
         resume(held, HOURS, CAL, at("2026-03-02 10:59"))
     with pytest.raises(ValueError, match="begins after"):
         pause(resume(held, HOURS, CAL, at("2026-03-02 11:30")), HOURS, "appraisal", at("2026-03-02 11:29"), "lead")
-    with pytest.raises(ValueError, match="begins after"):
+    with pytest.raises(ValueError, match="^a pause begins after the start and after the last pause$"):
         pause(clock, HOURS, "appraisal", at("2026-03-02 09:59"), "lead")
+    first = start(HOURS, CAL, 0, "desk", "town")
+    assert pause(first, HOURS, "appraisal", 0, "lead").pauses == (Pause("appraisal", 0, 0, "lead"),)
 
 
 def test_a_pause_keeps_its_ground_and_who_approved_it_and_may_begin_with_the_clock_or_where_the_last_ended() -> None:

@@ -19,8 +19,8 @@ COUNTY = {"actor_level": "county", "actor_org": "440305-desk"}
 JOINT = {"joint": Joint("lead", (Task("fire", "open", NOW, 0), Task("water", "done", NOW, NOW)))}
 OFFERED = {"upstream": Upstream("offered", "city", "440305-desk", NOW)}
 LONGEST = rules.longest_suspension(captured(), "expert_appraisal", NOW)
-SUSPEND = {"reason": "expert_appraisal", "actor_level": "city"}
-SHELVE = {"actor_level": "city", "until": NOW + 1}
+SUSPEND: dict[str, Any] = {"reason": "expert_appraisal", "actor_level": "city"}
+SHELVE: dict[str, Any] = {"actor_level": "city", "until": NOW + 1}
 
 
 def paper(rung: str, **more: Any) -> Supervision:

@@ -34,6 +34,7 @@ def test_an_offer_goes_to_the_desk_above_with_the_time_it_has_and_its_answer_com
     desk.do("return", "24 10:00", reason="not_ours", **CITY)
     assert heard(desk.handovers)[1:] == [("returned", "440300-desk", "440305-desk")]
     assert (desk.handovers[-1].reason, desk.handovers[-1].due_at) == ("not_ours", 0)
+    assert desk.handovers[-1].to_org == "440305-desk", "whose desk offered it, and not who works on it"
     desk.do("offer_up", "24 11:00")
     desk.do("take", "24 12:00", **CITY)
     assert heard(desk.handovers)[2:] == [("offered", "440305-desk", "440300-desk"), ("taken", "440300-desk", "440305-desk")]

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas import clocks
 from schemas.clocks import Unit, Until
 from schemas.policies import Policies, policies
 from schemas.policy.terms import Level, Starts
+from streams.domain.clocks.clock import extend, start
 from streams.domain.incident import rules
+from streams.domain.incident.clocks import under
+from tests.clocks import CAL, begun, due_of, paused, rule
+from tests.clocks import at as moment_of
 from tests.unit.test_incident_clocks import Desk, at
 from tests.unit.test_incident_life_cycle import captured
 from tests.unit.test_policies import drafted, written
@@ -175,3 +180,36 @@ def test_an_offer_whose_policy_climbs_nowhere_stays(other: str) -> None:
 def test_a_version_is_known_or_not() -> None:
     assert rules.is_known("2026.1")
     assert not rules.is_known("1999.1")
+
+
+# --- a running clock under another rule -------------------------------------------------------------------------------------
+
+FIVE = rule(Unit.WORKING_DAY, 5, extension=3)
+
+
+def test_a_clock_under_another_rule_keeps_its_start_its_holder_its_pauses_and_what_it_was_extended_by() -> None:
+    clock = start(FIVE, CAL, moment_of("2026-03-02 09:00"), "water", "town", 2)
+    clock = paused(clock, FIVE, "2026-03-03 10:00", "2026-03-05 10:00")
+    clock = extend(clock, FIVE, CAL, 3, moment_of("2026-03-05 11:00"))
+    ten = dataclasses.replace(FIVE, policy="sla_test 2", budget=10, extension=2)
+    moved = under(clock, ten, moment_of("2026-03-06 09:00"))
+    assert (moved.started_at, moved.holder, moved.level, moved.round) == (clock.started_at, "water", "town", 2)
+    assert (moved.pauses, moved.extended, moved.budget, moved.policy) == (clock.pauses, 2, 10, "sla_test 2")
+    assert (due_of(moved), moved.epoch) == ("2026-03-20 17:30", clock.epoch + 1), "14 working days after the 2nd"
+    assert under(clock, dataclasses.replace(ten, extension=9), clock.started_at).extended == 3
+    hours = dataclasses.replace(ten, unit=Unit.MS, budget=9 * 86_400_000, extension=9)
+    assert under(clock, hours, moment_of("2026-03-06 09:00")).extended == 0, "days of one rule are no hours of another"
+
+
+def test_a_clock_is_not_put_into_the_past_by_another_rule() -> None:
+    clock = begun(FIVE, "2026-03-02 09:00")
+    two = dataclasses.replace(FIVE, policy="sla_test 2", budget=2)
+    assert due_of(under(clock, two, moment_of("2026-03-04 17:30") - 1)) == "2026-03-04 17:30"
+    assert under(clock, two, moment_of("2026-03-04 17:30")) is clock
+
+
+@pytest.mark.parametrize("breached_at", [0, 1, 1_790_000_000_000])
+def test_a_breach_before_another_rule_stays_and_is_withdrawn(breached_at: int) -> None:
+    clock = msgspec.structs.replace(begun(FIVE, "2026-03-02 09:00"), breached_at=breached_at)
+    moved = under(clock, dataclasses.replace(FIVE, policy="sla_test 2", budget=10), clock.started_at)
+    assert (moved.breached_at, moved.retracted) == (breached_at, breached_at > 0)

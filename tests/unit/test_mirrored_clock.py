@@ -179,6 +179,7 @@ def test_a_breach_withdrawn_by_an_early_end_stands_again_when_the_case_is_opened
     for heard, breached in (("25 07:59", "withdrawn"), (DUE, "late")):
         told = opened()
         told.wake("25 08:00")
+        assert told.state
         told.state = msgspec.structs.replace(told.state, now=0)
         told.fact(2, "closed", "24 12:00", heard="25 07:00")
         assert told.breached == "withdrawn"
