@@ -61,7 +61,7 @@ class Topic:
 INTAKE = Topic("intake", "any", ("incident_report",), ("departments",), ("relay",), 30, per_department=True)
 INCIDENT_COMMANDS = Topic("incident.commands", "case_id", ("incident_command",), ("gateway", "relay", "case", "notifier"), ("case",), 30)
 INCIDENT_EVENTS = Topic("incident.events", "case_id", ("incident_event",), ("case",), ("analytics", "sink"), -1)
-ALARM_COMMANDS = Topic("alarm.commands", "case_id", ("alarm_command",), ("gateway",), ("alarm",), 30)
+ALARM_COMMANDS = Topic("alarm.commands", "case_id", ("alarm_command",), ("gateway", "notifier"), ("alarm",), 30)
 ALARM_EVENTS = Topic("alarm.events", "case_id", ("alarm_event",), ("alarm",), ("sink",), -1)
 NOTIFICATIONS = Topic("notifications", "case_id", ("notification",), ("alarm", "case"), ("sink", "notifier"), 30)
 PAGES = Topic("pages", "case_id", ("page",), ("notifier",), ("sink", "notifier"), 30)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.duty_event.event import DutyEvent
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.notification.event import Notification
@@ -31,7 +32,7 @@ NO_ADAPTER = "no adapter for this kind of channel"
 class Result(NamedTuple):
     """What is to be written, in this order: first the command, so that no page stands for one that never came."""
 
-    command: IncidentCommand | None
+    command: IncidentCommand | AlarmCommand | None
     page: Page
 
 

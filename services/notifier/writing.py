@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import structlog
 
+from schemas.avro.alarm_command.event import AlarmCommand
 from schemas.avro.duty_event.event import DutyEvent
 from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.page.event import Page
 from schemas.codec import codec
 from schemas.headers import TRACE
 from schemas.realms import Realm
-from schemas.topics import DUTY_EVENTS, INCIDENT_COMMANDS, PAGES
+from schemas.topics import ALARM_COMMANDS, DUTY_EVENTS, INCIDENT_COMMANDS, PAGES
 from services.notifier.work import Result
 from services.ports import Acked, Header, Producer, Record
 from services.sink.marks import header
@@ -28,21 +29,26 @@ class Writer:
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
-        self._pages, self._events, self._commands = codec(Page), codec(DutyEvent), codec(IncidentCommand)
+        self._pages, self._events = codec(Page), codec(DutyEvent)
+        self._incidents, self._alarms = codec(IncidentCommand), codec(AlarmCommand)
 
     async def results(self, realm: Realm, results: Sequence[tuple[Result, bytes, int, Sequence[Header]]]) -> Acked | None:
         """Results of one partition of notifications in their order, each with key, record time and headers of its notification. The place
         of the last page, None without one."""
-        commands = [(result.command, result.page, headers) for result, _, _, headers in results if result.command]
-        made = [
-            Record(
-                command.case_id.encode(), self._commands.encode(command),
-                [*_headers("incident_command", page, COMMAND_POSITION), *_trace(headers)], _time(realm, page.notified_at),
-            )
-            for command, page, headers in commands
-        ]  # fmt: skip
-        if made:
-            await self._until_acked(INCIDENT_COMMANDS.in_realm(realm), made)
+        incidents: list[Record] = []
+        alarms: list[Record] = []
+        for result, _, _, headers in results:
+            command, page = result.command, result.page
+            if command is None:
+                continue
+            is_alarm = isinstance(command, AlarmCommand)
+            value = self._alarms.encode(command) if isinstance(command, AlarmCommand) else self._incidents.encode(command)
+            named = _headers("alarm_command" if is_alarm else "incident_command", page, COMMAND_POSITION)
+            record = Record(command.case_id.encode(), value, [*named, *_trace(headers)], _time(realm, page.notified_at))
+            (alarms if is_alarm else incidents).append(record)
+        for topic, made in ((ALARM_COMMANDS, alarms), (INCIDENT_COMMANDS, incidents)):
+            if made:
+                await self._until_acked(topic.in_realm(realm), made)
         pages = [
             Record(key, self._pages.encode(result.page), [*_headers("page", result.page, 0), *_trace(headers)], _time(realm, time))
             for result, key, time, headers in results

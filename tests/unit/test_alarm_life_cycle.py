@@ -15,7 +15,7 @@ from schemas.avro.outcome.event import Outcome
 from schemas.errors import InvalidPayload, Reason, Refusal
 from schemas.state.alarm_case.event import AlarmCase
 from streams.domain.alarm.decide import NOT_PAGED_AGAIN, QUIET_MS, REOPEN_MS, REOPENED, decide
-from streams.domain.alarm.table import CLASS_NAMES, COMMANDS, PRESS, URGENCY, AlarmClass, State
+from streams.domain.alarm.table import CLASS_NAMES, COMMANDS, PRESS, UNREACHED, URGENCY, AlarmClass, State
 from streams.domain.core import Decision, Source
 from tests.helpers import assert_can_be_stored
 
@@ -25,11 +25,11 @@ NOW = 1_795_300_000_000
 
 # state -> {command: state after}; typed from research/mission.md 3.2, not derived from the table
 EXPECTED: dict[str, dict[str, str]] = {
-    "raised": {"press": "raised", "ack": "acknowledged"},
+    "raised": {"press": "raised", "ack": "acknowledged", "nobody_notified": "raised"},
     "acknowledged": {"press": "acknowledged", "close": "closed"},
     "closed": {"press": "raised"},
 }
-ALL_COMMANDS = ("press", "ack", "close")
+ALL_COMMANDS = ("press", "ack", "close", "nobody_notified")
 
 
 def command(name: str, key: str = "k", **changes: Any) -> AlarmCommand:
@@ -39,7 +39,7 @@ def command(name: str, key: str = "k", **changes: Any) -> AlarmCommand:
         "division": "440507" if name == "press" else "", "alarm_class": "unclear" if name == "press" else "", "device": "LH-1",
         "actor_person": "" if name == "press" else "p-21", "actor_org": "440507-desk", "actor_level": "county",
         "actor_division": "440507", "occurred_at": NOW, "occurred_offset": 480, "received_at": 0, "producer": "terminals",
-        "reason": "helped", "src_partition": -1, "src_offset": -1, "src_position": -1,
+        "reason": "helped", "src_partition": -1, "src_offset": -1, "src_position": -1, "round": 1, "step": 0,
     }  # fmt: skip
     return AlarmCommand(**values | changes)
 
@@ -73,7 +73,7 @@ def pages(decision: Decision[AlarmCase]) -> list[Notification]:
 
 def test_the_expectation_covers_every_state_and_command() -> None:
     assert set(EXPECTED) == set(State)
-    assert set(ALL_COMMANDS) == {PRESS, *COMMANDS}
+    assert set(ALL_COMMANDS) == {PRESS, UNREACHED, *COMMANDS}
     assert set(URGENCY) == set(CLASS_NAMES) == set(AlarmClass)
 
 
@@ -92,7 +92,7 @@ def test_every_cell_of_state_and_command_is_as_written_down(state: str, name: st
         assert answer(decision) == ("applied", "")
         assert (decision.state.state, decision.state.seq) == (wanted, before.seq + 1)
         assert event(decision).state == wanted
-        assert len(pages(decision)) == event(decision).pages == (name == "press")
+        assert len(pages(decision)) == event(decision).pages == (name in ("press", "nobody_notified"))
 
 
 @pytest.mark.parametrize("alarm_class", list(AlarmClass))
@@ -108,6 +108,41 @@ def test_a_press_of_any_class_pages_the_countys_desk_at_once(alarm_class: str) -
     assert (page.case_seq, page.press_count, page.received_at, page.occurred_at) == (1, 1, NOW, NOW)
     assert page.case_number == event(decision).case_number == ids.case_number(CASE, "440507", NOW)
     assert page.title == f"紧急求助（{CLASS_NAMES[AlarmClass(alarm_class)]}）· 汕头市龙湖区" + page.title.split("龙湖区")[1]
+
+
+def unreached(state: AlarmCase, key: str, **changes: Any) -> Decision[AlarmCase]:
+    return decide(state, command("nobody_notified", key, actor_person="", **{"round": 1, "step": state.step} | changes), SOURCE, NOW + 5)
+
+
+@pytest.mark.parametrize(("alarm_class", "above"), [("life", True), ("unclear", True), ("medical", True), ("service", False)])
+def test_a_page_that_reached_nobody_goes_to_the_head_and_then_to_the_level_above_at_once(alarm_class: str, above: bool) -> None:
+    """But for household help: that no more than the county hears of."""
+    state = raised(alarm_class=alarm_class)
+    told = []
+    for number in range(4):
+        decision = unreached(state, f"n{number}", reason="nobody_on_duty")
+        if answer(decision)[0] == "refused":
+            break
+        assert (event(decision).type, event(decision).reason) == ("alarm.no_one_notified", "nobody_on_duty")
+        told += [(page.cause, page.target_kind, page.target, page.target_level, page.step) for page in pages(decision)]
+        assert event(decision).pages == len(pages(decision))
+        assert decision.state
+        state = decision.state
+    last = [("no_one_notified", "desk", "440500-desk", "city", 2)]
+    assert told == [("no_one_notified", "head", "440507-desk", "county", 1)] + (last if above else [])
+    assert (state.state, state.acknowledged_by) == ("raised", ""), "it waits for a person all the same"
+
+
+def test_of_a_page_that_another_has_followed_nothing_is_heard_and_a_press_begins_at_the_desk_again() -> None:
+    state = unreached(raised(), "n").state
+    assert state
+    assert state.step == 1
+    assert answer(unreached(state, "n2", step=0)) == ("refused", Refusal.NOTHING_AWAITED)
+    assert answer(unreached(state, "n3", round=2)) == ("refused", Refusal.NOTHING_AWAITED)
+    pressed = decide(state, command("press", "again"), SOURCE, NOW + QUIET_MS + 5)
+    assert [(page.target_kind, page.target, page.step) for page in pages(pressed)] == [("desk", "440507-desk", 0)]
+    assert pressed.state
+    assert pressed.state.step == 0
 
 
 def test_what_no_list_of_ours_knows_is_unclear_and_as_urgent_as_life() -> None:
@@ -198,7 +233,7 @@ def test_who_acknowledged_and_who_closed_is_on_record() -> None:
 
 @pytest.mark.parametrize("name", ALL_COMMANDS)
 def test_a_repeated_command_changes_nothing_and_pages_nobody(name: str) -> None:
-    before = {"press": None, "ack": in_state("raised"), "close": in_state("acknowledged")}[name]
+    before = {"press": None, "close": in_state("acknowledged")}.get(name, in_state("raised"))
     first = decide(before, command(name), SOURCE, NOW)
     again = decide(first.state, command(name), Source("alarm.commands", 0, 9), NOW + 5000)
     assert answer(again) == ("repeated", "")

@@ -8,7 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas.avro.alarm_command.event import AlarmCommand
+from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
+from schemas.avro.notification.event import Notification
 from schemas.avro.page.event import Page
 from schemas.page_windows import page_windows
 from schemas.policy.terms import Certainty
@@ -16,10 +19,12 @@ from services.notifier.decide import Plan, Tried, decide, instead, page_of
 from services.notifier.throttle import Throttle, Way
 from services.notifier.who import contacts, nobody_notified
 from services.ports import Contact
+from streams.domain.alarm.decide import decide as decide_alarm
 from streams.domain.core import Source
 from streams.domain.incident.decide import decide as decide_incident
 from tests.fakes import FakeDirectory
 from tests.pages import DESK, MINUTE, SMALL, START, notification, person
+from tests.unit.test_alarm_life_cycle import command as press
 from tests.unit.test_incident_clocks import Desk, at
 
 SOURCE = Source("notifications", 1, 7)
@@ -145,7 +150,7 @@ def test_an_incident_hears_that_nobody_was_notified_once_and_by_the_same_name() 
     said = page_of(asked, "p", SOURCE, START, decided([]), [])
     command, again = nobody_notified(asked, said), nobody_notified(asked, said)
     assert command == again
-    assert command is not None
+    assert isinstance(command, IncidentCommand)
     assert (command.name, command.purpose, command.holder, command.reason) == ("nobody_notified", "handle", "应急局", "nobody_on_duty")
     assert command.case_id == asked.case_id
 
@@ -159,7 +164,7 @@ def test_the_case_understands_it_and_its_ladder_climbs() -> None:
     for number, asked in enumerate(missed):
         now = at("23 09:24") + number
         command = nobody_notified(asked, page_of(asked, f"p-{number}", SOURCE, now, Plan(now)))
-        assert command is not None
+        assert isinstance(command, IncidentCommand)
         decision = decide_incident(case, command, Source("incident.commands", 0, 900 + number), now)
         assert decision.state is not None
         case = decision.state
@@ -167,7 +172,18 @@ def test_the_case_understands_it_and_its_ladder_climbs() -> None:
     assert events == ["incident.no_one_notified", "incident.unacknowledged"], "nobody of the step is left"
 
 
-@pytest.mark.parametrize("change", [{"kind": "alarm"}, {"clock": ""}, {"realm": "sandbox"}])
+def test_an_alarm_hears_it_too_and_jumps() -> None:
+    first = decide_alarm(None, press("press", "first"), Source("alarm.commands", 0, 1), START)
+    assert first.state
+    (asked,) = [emit.record for emit in first.emits if isinstance(emit.record, Notification)]
+    command = nobody_notified(asked, page_of(asked, "p", SOURCE, START, Plan(START)))
+    assert isinstance(command, AlarmCommand)
+    assert (command.name, command.case_id, command.round, command.step) == ("nobody_notified", asked.case_id, 1, 0)
+    jumped = decide_alarm(first.state, command, Source("alarm.commands", 0, 2), START)
+    assert [(one.target_kind, one.step) for one in (emit.record for emit in jumped.emits) if isinstance(one, Notification)] == [("head", 1)]
+
+
+@pytest.mark.parametrize("change", [{"kind": "alarm", "case_seq": 0}, {"clock": ""}, {"realm": "sandbox"}])
 def test_others_hear_nothing(change: dict[str, Any]) -> None:
     asked = notification(4, **change)
     assert nobody_notified(asked, page_of(asked, "p", SOURCE, START, decided([], **change), [])) is None

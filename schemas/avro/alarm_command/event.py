@@ -37,3 +37,5 @@ class AlarmCommand(msgspec.Struct, frozen=True):
     src_offset: int
     src_position: int
     home_cluster: str
+    round: int = 0
+    step: int = 0

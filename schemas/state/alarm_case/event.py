@@ -35,3 +35,4 @@ class AlarmCase(msgspec.Struct, frozen=True):
     home_cluster: str
     ownership_epoch: int
     recent: bytes
+    step: int = 0

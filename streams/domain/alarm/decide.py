@@ -17,8 +17,8 @@ from schemas.divisions import county_of, division, divisions, is_within
 from schemas.errors import InvalidPayload, Reason, Refusal
 from schemas.state.alarm_case.event import AlarmCase
 from schemas.topics import ALARM_EVENTS
-from streams.domain.alarm.pages import desk_of, page, title_of
-from streams.domain.alarm.table import COMMANDS, PRESS, URGENCY, AlarmClass, Guard, State
+from streams.domain.alarm.pages import NO_ONE, desk_of, page, rung_of, title_of
+from streams.domain.alarm.table import PRESS, ROWS, UNREACHED, URGENCY, AlarmClass, Guard, State
 from streams.domain.commands import EVENT, answer, envelope, mark_of, remember, remembers
 from streams.domain.core import Decision, Emit, Source
 
@@ -45,6 +45,7 @@ def decide(state: AlarmCase | None, command: AlarmCommand, source: Source, now: 
     fields |= {"recent": remember(state.recent if state else b"", mark), "now": now, "seq": state.seq + 1 if state else 1}
     if cause:
         fields["paged_at"] = now
+        fields.setdefault("step", 0)
     after = msgspec.structs.replace(state, **fields) if state else AlarmCase(**_blank(command) | fields)
     pages = (page(after, command, source, now, cause),) if cause else ()
     event = _event(state, after, command, source, now, event_type, rule, len(pages))
@@ -110,13 +111,17 @@ def _command(state: AlarmCase | None, command: AlarmCommand, now: int) -> Change
         return Refusal.OUT_OF_SCOPE
     if command.expected_seq not in (-1, state.seq):
         return Refusal.STALE_SEQ
-    row = COMMANDS.get(command.name)
+    row = ROWS.get(command.name)
     if row is None or state.state not in row.sources:
         return Refusal.ILLEGAL_TRANSITION
     if Guard.PERSON in row.guards and not command.actor_person:
         return Refusal.PERSON_MISSING
     if Guard.REASON in row.guards and not command.reason:
         return Refusal.REASON_MISSING
+    if Guard.AWAITED in row.guards and (command.round, command.step) != (state.round, state.step):
+        return Refusal.NOTHING_AWAITED
+    if command.name == UNREACHED:
+        return row.event, "", NO_ONE if rung_of(state, state.step + 1) else "", {"step": state.step + 1}
     fields: dict[str, Any] = {"state": row.target}
     if row.target is State.ACKNOWLEDGED:
         fields |= {

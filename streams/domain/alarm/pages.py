@@ -9,10 +9,12 @@ from schemas.state.alarm_case.event import AlarmCase
 from streams.domain.alarm.table import CLASS_NAMES, URGENCY, AlarmClass
 from streams.domain.commands import PAGE
 from streams.domain.core import Emit, Source
-from streams.domain.notifications import DESK, about_case, notification
+from streams.domain.notifications import DESK, HEAD, about_case, notification
 
 DUTY_DESK = f"{PROVINCE}-duty"  # of the realm: hears of what no other desk can be found for
 UNREADABLE = "求助记录无法处理"
+NO_ONE = "no_one_notified"  # cause of a page: the one before reached nobody
+SERVICE = URGENCY[AlarmClass.SERVICE]
 
 
 def desk_of(county: str) -> str:
@@ -25,11 +27,27 @@ def title_of(alarm_class: str, code: str) -> str:
     return f"紧急求助（{CLASS_NAMES[AlarmClass(alarm_class)]}）· {display_name(code)}"
 
 
+def rung_of(case: AlarmCase, step: int) -> tuple[str, str] | None:
+    """Kind of target and division of a step: the county's desk, its head, the desk of the level above; None: nobody is left.
+
+    A page that reached nobody jumps on at once (research/mission.md 3.2). City and province are not told of a press that somebody could
+    have answered (research/users-and-domain.md, cut 1), nor of a call for household help that nobody could.
+    """
+    above = division(case.county).parent
+    rungs = [(DESK, case.county), (HEAD, case.county)]
+    if above and URGENCY[AlarmClass(case.alarm_class)] < SERVICE:
+        rungs.append((DESK, above))
+    return rungs[step] if step < len(rungs) else None
+
+
 def page(after: AlarmCase, command: AlarmCommand, source: Source, now: int, cause: str) -> Emit:
-    """The page to the county's desk."""
+    """The page of the case's step."""
+    rung = rung_of(after, after.step)
+    assert rung
+    kind, code = rung
     return notification(
-        source, PAGE, now, after.case_id, command.realm, kind="alarm", cause=cause, target_kind=DESK, target=desk_of(after.county),
-        target_level=division(after.county).level, step=0, urgency=URGENCY[AlarmClass(after.alarm_class)], category=after.alarm_class,
+        source, PAGE, now, after.case_id, command.realm, kind="alarm", cause=cause, target_kind=kind, target=desk_of(code),
+        target_level=division(code).level, step=after.step, urgency=URGENCY[AlarmClass(after.alarm_class)], category=after.alarm_class,
         press_count=after.press_count, reason="", **about_case(after, command, now),
     )  # fmt: skip
 

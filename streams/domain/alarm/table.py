@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+UNREACHED = "nobody_notified"  # of our own notifier: a page reached nobody; nobody outside may send it
 PRESS = "press"  # makes an alarm, counts a repeat, opens it again or begins its next round; never refused
 
 
@@ -40,6 +41,7 @@ class Guard(StrEnum):
 
     PERSON = "person"  # a person is named who did it
     REASON = "reason"  # a reason code is given
+    AWAITED = "awaited"  # the last page, and not one that another has followed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,9 @@ class Row:
 
 TABLE: tuple[Row, ...] = (
     Row("ack", frozenset({State.RAISED}), State.ACKNOWLEDGED, "alarm.acknowledged", (Guard.PERSON,)),
+    Row(UNREACHED, frozenset({State.RAISED}), State.RAISED, "alarm.no_one_notified", (Guard.AWAITED,)),
     Row("close", frozenset({State.ACKNOWLEDGED}), State.CLOSED, "alarm.closed", (Guard.PERSON, Guard.REASON)),
 )
-COMMANDS: dict[str, Row] = {row.command: row for row in TABLE}
+ROWS: dict[str, Row] = {row.command: row for row in TABLE}
+COMMANDS: dict[str, Row] = {name: row for name, row in ROWS.items() if name != UNREACHED}
+"""What people may ask, each with its row."""
