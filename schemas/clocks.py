@@ -60,3 +60,4 @@ class Rule:
     backdating_ms: int = 0  # how long before it is told a completion may lie; 0: it counts when it is told
     extension: int = 0  # the most an extension may add, in the unit; 0: none is allowed
     pausable: bool = True  # response and report-up clocks never pause
+    window: bool = False  # nothing is owed by its end: it closes then, and nobody has missed anything

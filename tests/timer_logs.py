@@ -25,7 +25,7 @@ from tests.unit.test_incident_life_cycle import NOW, READY, command
 
 HOUR, DAY = 3_600_000, 86_400_000
 PAUSES = (0, 1, 60_000, HOUR, 5 * HOUR, DAY, 3 * DAY, 10 * DAY)
-TYPES = ("M01001", "A20600", "S01", "L01", "M06001", "A10100")
+TYPES = ("M01001", "A20600", "S01", "L01", "M06001", "A10100", "A20100")
 OFTEN = frozenset(
     {
         "take", "return", "resume", "unshelve", "suspend", "shelve", "extend", "report", "verify_fail", "offer_up", "reply_supervision",
@@ -69,6 +69,10 @@ def asked(name: str, state: IncidentCase, number: int, at: int, chance: random.R
         more |= {"purpose": one.purpose, "org": one.holder, "level": one.level, "whom": chance.choice(["", "desk", "head"])}
     elif name == "acknowledge":
         more |= {"actor_level": chance.choice(["county", "city"]), "purpose": chance.choice(["", "", "reply"])}
+    if name in ("draft_report", "sign_report"):
+        told = any(one.signed_at for one in state.filed)
+        stage = chance.choice(["next", "final"]) if told else "first"
+        more |= {"actor_level": "county", "level": "", "stage": stage if name == "draft_report" else ""}
     more |= {"actor_person": f"person {number % 4}", "actor_division": "440000", "occurred_at": at - chance.choice([0, 0, HOUR])}
     return command(name, f"{case_id} {number}", case_id=case_id, **more)
 
@@ -93,6 +97,8 @@ def lived(seed: int, spoil: Callable[[int, IncidentCase], IncidentCase] = lambda
             name = line[-1] if line and chance.random() < 0.7 else chance.choice(moving or allowed or ["wake"])
             if state and state.awaiting and chance.random() < 0.4:
                 name = chance.choice(["acknowledge", "nobody_notified"])
+            elif state and state.grade and "draft_report" in allowed and chance.random() < 0.3:
+                name = "sign_report" if any(not one.signed_at for one in state.filed) else "draft_report"
             record = asked(name, state, number, at, chance) if state and name != "wake" else wake_up(case_id, at, "live")
             records = [(record, at)]
         for record, moment in records:

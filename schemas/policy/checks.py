@@ -61,6 +61,8 @@ def _document(document: Document) -> Iterator[Found]:
             yield from _defaults(document.defaults)
             for index, report in enumerate(document.rules):
                 yield from _report(report, f"/rules/{index}")
+            for index, supplement in enumerate(document.supplements):
+                yield from _selection(supplement, f"/supplements/{index}")
         case written.Supervision():
             yield from _defaults(document.defaults)
             yield from _unique([rung.code for rung in document.rungs], "/rungs", "code")
@@ -77,6 +79,8 @@ def _clock(clock: written.WrittenClock, pointer: str) -> Iterator[Found]:
     budget = length(clock.budget)
     if clock.purpose is Purpose.REPORT_UP:
         yield f"{pointer}/purpose", "a report's clocks are its hops", "a document of kind report_up"
+    if clock.purpose is Purpose.SUPPLEMENT:
+        yield f"{pointer}/purpose", "a supplement belongs to a report", "supplements of a document of kind report_up"
     if clock.pausable and clock.purpose in NEVER_PAUSE:
         yield f"{pointer}/pausable", f"a clock {clock.purpose} never pauses: it measures response", "false"
     if clock.until and not budget.unit.in_days:
@@ -107,6 +111,8 @@ def _ladder(ladder: written.WrittenLadder, pointer: str) -> Iterator[Found]:
         if ladder.clock is not Purpose.REPLY:
             yield f"{pointer}/on_timeout", f"nobody is offered a case by a clock {ladder.clock}", "on the ladder of reply only"
     for index, step in enumerate(ladder.steps):
+        if step.at >= THOUSAND and ladder.clock is Purpose.SUPPLEMENT:
+            yield f"{pointer}/steps/{index}/at", "a window closes: nothing is late after it", "999 or less"
         if not step.tell and step.supervise is None:
             yield f"{pointer}/steps/{index}", "does nothing", "tell, supervise or both"
 

@@ -172,11 +172,19 @@ class WrittenReport(Selected, frozen=True, kw_only=True):
     hops: Annotated[tuple[WrittenHop, ...], Meta(min_length=1)]
 
 
+class WrittenSupplement(Selected, frozen=True, kw_only=True):
+    """补报: how long after the event a change of what was reported is reported again."""
+
+    within: Span
+    warning: Early | None = None
+
+
 class ReportUp(Document, frozen=True, kw_only=True):
     """上报: by grade; not by lateness."""
 
     defaults: Defaults
     rules: Annotated[tuple[WrittenReport, ...], Meta(min_length=1)]
+    supplements: tuple[WrittenSupplement, ...] = ()
 
 
 class WrittenRung(Written, frozen=True, kw_only=True):

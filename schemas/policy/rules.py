@@ -47,9 +47,10 @@ class ClockRule(msgspec.Struct, frozen=True, kw_only=True):
     until: Until  # when the last day ends; of no meaning for ms and working_ms
     starts: Starts
     warning: int  # thousandths of the budget at which the light turns yellow
-    overdue: int  # thousandths at which it turns deep red; it is red from 1000
+    overdue: int  # thousandths at which it turns deep red; it is red from 1000; 0: never
     backdating_ms: int  # how far before its telling a completion may be dated, milliseconds
     pausable: bool  # whether a suspension stops it
+    window: bool = False  # nothing is owed by its end: it closes then, and nobody has missed anything
     extension: Extension | None
     selector: Selector
     origin: Origin
@@ -156,6 +157,8 @@ def resolve(document: Document) -> Iterator[Rule]:
         case written.ReportUp():
             for index, report in enumerate(document.rules):
                 yield _report(document, report, f"/rules/{index}")
+            for index, supplement in enumerate(document.supplements):
+                yield _supplement(document, supplement, f"/supplements/{index}")
         case written.Supervision():
             for index, rung in enumerate(document.rungs):
                 yield _rung(document, rung, index)
@@ -263,6 +266,12 @@ def _report(document: written.ReportUp, report: written.WrittenReport, pointer: 
         clock = _short(document, document.defaults, Purpose.REPORT_UP, hop.within, hop.starts, selector, origin)
         hops.append(Hop(hop.of, hop.to, clock))
     return ReportRule(hops=tuple(hops), selector=selector, origin=_origin(document, pointer, report))
+
+
+def _supplement(document: written.ReportUp, rule: written.WrittenSupplement, pointer: str) -> ClockRule:
+    origin = _origin(document, pointer, rule)
+    clock = _short(document, document.defaults, Purpose.SUPPLEMENT, rule.within, Starts.OCCURRED, _selector(rule), origin)
+    return msgspec.structs.replace(clock, warning=rule.warning or clock.warning, overdue=0, backdating_ms=0, window=True)
 
 
 def _rung(document: written.Supervision, rung: written.WrittenRung, index: int) -> Rung:

@@ -27,10 +27,11 @@ class Purpose(StrEnum):
     HANDLE = "handle"  # 办理: from signing until reported as done; one for each holder
     REPLY = "reply"  # 答复: until a desk that was asked or supervised answers
     REPORT_UP = "report_up"  # 上报: one hop of a report to the level above
+    SUPPLEMENT = "supplement"  # 补报期: in which a change of what was reported is reported again; closes, and is never breached
     TOTAL = "total"  # 总时限: the whole case; never reset by a change of holder
 
 
-NEVER_PAUSE = frozenset({Purpose.ACCEPT, Purpose.SIGN, Purpose.REPORT_UP})
+NEVER_PAUSE = frozenset({Purpose.ACCEPT, Purpose.SIGN, Purpose.REPORT_UP, Purpose.SUPPLEMENT})
 """Response and report-up clocks run on whatever is suspended (research/mission.md 3.1)."""
 
 

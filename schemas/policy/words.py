@@ -97,7 +97,7 @@ def _clock(rule: ClockRule) -> Words:
         **({"last day ends": ENDS[rule.until]} if rule.unit.in_days else {}),
         "starts from": rule.starts.value,
         "yellow at": share_words(rule.warning),
-        "deep red at": share_words(rule.overdue),
+        **({"at its end": "closes, nothing is breached"} if rule.window else {"deep red at": share_words(rule.overdue)}),
         "may be dated back by": str(Length(Unit.MS, rule.backdating_ms)),
         "suspension": "pauses it" if rule.pausable else "does not pause it",
         "extension": f"{Length(longer.unit, longer.budget)} by {longer.by}" if longer else NONE,

@@ -20,6 +20,7 @@ CLOCKS = {
     "handle": ("办理", "handling"),
     "reply": ("答复", "reply"),
     "report_up": ("上报", "report-up"),
+    "supplement": ("补报期", "window for supplements"),
     "total": ("总", "total"),
 }
 MARK_ZH, MARK_EN = "【联动】", "[Liandong]"

@@ -15,8 +15,8 @@ DRAFTER, SIGNER = {"actor_person": "clerk"}, {"actor_person": "head"}
 CITY = {"actor_level": "city", "actor_org": "440300-desk", "level": "province"}
 
 
-def fire(grade: int = 2) -> Desk:
-    desk = Desk("A20600", "23 09:00")
+def fire(grade: int = 2, type_: str = "A20600") -> Desk:
+    desk = Desk(type_, "23 09:00")
     desk.do("accept", "23 09:05")
     desk.do("triage", "23 09:10", grade=grade)
     return desk
@@ -42,14 +42,14 @@ def test_a_signed_first_report_ends_the_hop_and_the_level_that_was_told_owes_the
     drafted, signed = [event for event in desk.events if "report_" in event.type]
     assert (drafted.type, drafted.stage, drafted.target, drafted.clocks) == ("incident.report_drafted", "first", "440300-desk", ())
     assert (signed.type, signed.stage, signed.paper, signed.clock) == ("incident.report_signed", "first", file.paper, "report_up")
-    assert signed.clocks == (first, second)
+    assert signed.clocks == (first, second, desk.clock("supplement"))
     assert (desk.case.holder, desk.case.upstream) == ("440305-desk", None), "who holds the case is another thing"
     assert filed(desk, "first", "23 11:00", **CITY) == "applied"
     assert [clock.stopped_at for clock in desk.case.clocks if clock.purpose == "report_up"] == [at("23 10:00"), at("23 11:00")]
 
 
 def test_stages_have_their_order_and_nothing_follows_the_final_report() -> None:
-    desk = fire()
+    desk = fire(type_="A10100")
     assert filed(desk, "next", "23 09:30") == "stage_out_of_order"
     assert filed(desk, "first", "23 09:31") == "applied"
     assert filed(desk, "first", "23 09:32") == "stage_out_of_order", "there is one first report to a level"
@@ -61,7 +61,7 @@ def test_stages_have_their_order_and_nothing_follows_the_final_report() -> None:
 
 
 def test_a_draft_that_comes_too_late_is_not_signed_and_a_newer_draft_takes_an_older_ones_place() -> None:
-    desk = fire()
+    desk = fire(type_="A10100")
     filed(desk, "first", "23 09:30")
     desk.do("draft_report", "23 09:40", stage="next", paper="1", **DRAFTER)
     desk.do("draft_report", "23 09:41", stage="next", paper="2", **SIGNER)

@@ -19,7 +19,7 @@ from services.audit.timers.rules import RANK, book, desk_of
 ENDED = frozenset({"closed", "evaluated", "archived", "declined", "merged", "withdrawn"})
 MERGED = "merged"
 ACCEPT, SIGN, HANDLE, TOTAL = Purpose.ACCEPT, Purpose.SIGN, Purpose.HANDLE, Purpose.TOTAL
-REPLY, REPORT_UP = Purpose.REPLY, Purpose.REPORT_UP
+REPLY, REPORT_UP, SUPPLEMENT = Purpose.REPLY, Purpose.REPORT_UP, Purpose.SUPPLEMENT
 
 
 class Unknown(Exception):
@@ -170,6 +170,18 @@ class Case:
             return min(now, self.opened_at)
         received = [at for level, at in self.came.items() if RANK[hop.of] <= RANK[level] < RANK[hop.to]]
         return min([now, *received])
+
+    def window(self, now: int) -> list[Touched]:
+        """After a report the law leaves so many days from the event to supplement it; another type may have none, or others."""
+        rule = book(self.policy).limit(SUPPLEMENT, self.kind, self.grade)
+        running = [clock for clock in self.clocks if clock.rule.purpose is SUPPLEMENT]
+        if rule is None:
+            return self.stop(lambda clock: clock in running, now, now)
+        if running or not self.reported:
+            return []
+        start = min(now, self.opened_at)
+        over = Clock(rule, days(self.calendar), start, self.holder, self.level).due <= now
+        return [] if over else self.start(rule, start, self.holder, self.level, now)
 
     def stop(self, ends: Callable[[Clock], bool], at: int, now: int) -> list[Touched]:
         gone = [clock for clock in self.clocks if ends(clock)]

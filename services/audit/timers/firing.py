@@ -30,6 +30,7 @@ from services.audit.timers.waiting import (
 
 MOST = 300  # firings of one case in one look: more would be a circle
 MARK_OF = {"incident.clock_warning": Mark.WARNING, "incident.clock_due": Mark.DUE, "incident.clock_overdue": Mark.OVERDUE}
+MARK_OF["incident.window_closed"] = Mark.DUE
 KIND_OF = {TOLD_AGAIN: AGAIN, UNANSWERED: AGAIN, LAPSED: LAPSE}
 BY_RULE = {"suspension_over": RESUME, "review_due": REVIEW}
 

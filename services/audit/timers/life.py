@@ -128,7 +128,7 @@ DOES: dict[str, Callable[[Case, Any, int], list[Touched]]] = {
     "incident.returned": _stops(SIGN),
     "incident.reported": _stops(HANDLE),
     "incident.failed_check": _begins(HANDLE),
-    "incident.reopened": _begins(HANDLE, TOTAL),
+    "incident.reopened": lambda case, event, now: _begins(HANDLE, TOTAL)(case, event, now) + case.window(now),
     "incident.offered_up": lambda case, event, now: case.offer(event.upstream_level, now),
     "incident.taken": _changes_hands,
     "incident.assigned_down": _changes_hands,

@@ -32,7 +32,7 @@ def regrade(case: Case, _event: Any, now: int) -> list[Touched]:
         found += case.stop(lambda clock: clock in reports, now, now) if reports else []
         if hop:
             found += case.start(hop.clock, case.hop_since(hop, now), desk, level, now)
-    return found
+    return found + case.window(now)
 
 
 def repin(case: Case, _event: Any, now: int) -> list[Touched]:
@@ -75,7 +75,7 @@ def report(case: Case, event: Any, now: int) -> list[Touched]:
     done = case.stop(lambda clock: clock.rule.purpose is REPORT_UP and above(level, clock.level), now, now)
     hop = book(case.policy).hop(case.kind, case.grade, level) if done else None
     found = case.start(hop.clock, now, desk_of(case.place, level), level, now) if hop and above(hop.to, level) else []
-    return done + found
+    return done + found + case.window(now)
 
 
 def _owing(case: Case) -> tuple[str, str]:

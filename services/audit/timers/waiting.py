@@ -142,6 +142,10 @@ def do(case: Case, want: Want, now: int, issuer: str = "", *, unseen: bool = Fal
         found = case.unshelve(want.at)
     elif want.kind == MARK:
         clock = case.clocks[want.place]
+        if clock.rule.window and want.mark == Mark.DUE:  # it closes, and nobody has missed anything
+            found = case.stop(lambda one: one is clock, clock.due, clock.due)
+            case.forget()
+            return found
         clock.tell(Mark(want.mark))
         of_offer = case.offered and (clock.rule.purpose, clock.start, clock.level) == (REPLY, case.offered, case.offered_level)
         case.lapsed = clock.key if of_offer and want.mark == Mark.DUE else case.lapsed

@@ -152,8 +152,12 @@ class Watch:
             self._unfounded(case, event, firing)
             return
         before = min(want.at, firing.at)
-        told = self._miss_while(case, lambda one: one.at < before, event)
         clock = case.clocks[want.place] if want.place >= 0 else None
+        told = self._miss_while(case, lambda one: one.at < before, event)
+        if clock and clock not in case.clocks:  # it ended with what was missed before
+            self._unfounded(case, event, firing)
+            return
+        want = want._replace(place=case.clocks.index(clock)) if clock else want
         if clock and firing.due not in (0, clock.due, clock.odd):
             told = self._differs("wrong_due", event, f"{want.words(case)} is due {clock.due}, the log says {firing.due}", case)
             clock.odd = firing.due

@@ -27,7 +27,8 @@ from streams.domain.incident import rules
 PURPOSES = {
     Purpose.ACCEPT.value: Both("受理", "accept"), Purpose.SIGN.value: Both("签收", "sign"),
     Purpose.HANDLE.value: Both("办理", "handle"), Purpose.REPLY.value: Both("答复", "reply"),
-    Purpose.REPORT_UP.value: Both("上报", "report up"), Purpose.TOTAL.value: Both("总时限", "total"),
+    Purpose.REPORT_UP.value: Both("上报", "report up"),
+    Purpose.SUPPLEMENT.value: Both("补报期", "window for supplements"), Purpose.TOTAL.value: Both("总时限", "total"),
 }  # fmt: skip
 BEGUN = {
     "incident.captured": Both("采集", "captured"), "incident.assigned": Both("交办", "assigned"), "incident.signed": Both("签收", "signed"),

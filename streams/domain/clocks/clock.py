@@ -78,9 +78,10 @@ def tell(clock: Clock, mark: Mark) -> Clock:
 
 
 def light(clock: Clock, rule: Rule, cal: Calendar, now: int) -> Light:
-    """The light at a moment; a stopped or paused clock keeps the one it had."""
+    """The light at a moment; a stopped or paused clock keeps the one it had. A window does not turn red."""
     now = point(clock, now)
-    passed = max((mark for mark, at in _moments(clock, rule, cal).items() if at <= now), default=None)
+    lit = (mark for mark, at in _moments(clock, rule, cal).items() if at <= now and not (rule.window and mark is Mark.DUE))
+    passed = max(lit, default=None)
     return Light.GREEN if passed is None else LIGHTS[passed]
 
 

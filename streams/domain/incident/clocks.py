@@ -17,6 +17,7 @@ from streams.domain.clocks.running import due_time, point
 from streams.domain.incident import rules
 
 ACCEPT, SIGN, HANDLE, REPLY, REPORT_UP, TOTAL = "accept", "sign", "handle", "reply", "report_up", "total"
+SUPPLEMENT = "supplement"
 SHELVED = "shelved"  # reason of a pause
 Clocks = list[Clock]
 replace = msgspec.structs.replace

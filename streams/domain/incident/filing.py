@@ -1,6 +1,10 @@
 """上报 as a file: 首报, 续报, 核报, 终报, each drafted by one person and signed off 签发 by another.
 
 To report up is a duty of its own clock and says nothing of who holds the case: an offer to the level above is another thing (overlays.py).
+A signed first report opens the window in which a change of it is reported again 补报, where the law sets one (生产安全事故报告和调查处理
+条例 13). The window is a clock that nobody can breach: the law asks for a report of each change within it, not for a report by its end, and
+we do not know whether anything changed. So 续报 does not end it, nor 终报, after which 续报 stays possible while it is open; it warns, then
+closes. It ends with the case, for a closed case has no timers, and goes on where the case is opened again in time.
 Secret matters 涉密 are not entered here: a file names its paper by number, and the paper goes its own way.
 """
 
@@ -16,7 +20,7 @@ from schemas.policy.rules import Hop
 from schemas.policy.terms import Starts
 from schemas.state.incident_case.event import Filed, IncidentCase
 from streams.domain.incident import rules
-from streams.domain.incident.clocks import REPORT_UP, Clocks, begun, having, stopped
+from streams.domain.incident.clocks import REPORT_UP, SUPPLEMENT, Clocks, begun, having, stopped
 from streams.domain.incident.levels import desk_of, is_above, next_above, rank
 
 FIRST, NEXT, CHECK, FINAL = "first", "next", "check", "final"  # 首报, 续报, 核报, 终报
@@ -69,7 +73,7 @@ def draft_to_sign(state: IncidentCase, command: IncidentCommand) -> Filed | Refu
     return Refusal.SEVERAL_DRAFTS if drafts else Refusal.NOT_DRAFTED
 
 
-def why_not_draft(state: IncidentCase, command: IncidentCommand) -> Refusal | None:
+def why_not_draft(state: IncidentCase, command: IncidentCommand, now: int) -> Refusal | None:
     level = level_wanted(state, command)
     if not level:
         return Refusal.NO_LEVEL_ABOVE
@@ -79,10 +83,10 @@ def why_not_draft(state: IncidentCase, command: IncidentCommand) -> Refusal | No
         return Refusal.PERSON_MISSING
     if rank(command.actor_level) >= rank(level):
         return Refusal.LEVEL_TOO_HIGH  # who is reported to does not write the report
-    return None if _in_order(state, command.stage, level) else Refusal.STAGE_OUT_OF_ORDER
+    return None if _in_order(state, command.stage, level, now) else Refusal.STAGE_OUT_OF_ORDER
 
 
-def why_not_sign(state: IncidentCase, command: IncidentCommand) -> Refusal | None:
+def why_not_sign(state: IncidentCase, command: IncidentCommand, now: int) -> Refusal | None:
     """签发: a person signs, and not the one who drafted it."""
     draft = draft_to_sign(state, command)
     if isinstance(draft, Refusal):
@@ -93,13 +97,16 @@ def why_not_sign(state: IncidentCase, command: IncidentCommand) -> Refusal | Non
         return Refusal.SAME_PERSON
     if rank(command.actor_level) >= rank(draft.level):
         return Refusal.LEVEL_TOO_HIGH
-    return None if _in_order(state, draft.stage, draft.level) else Refusal.STAGE_OUT_OF_ORDER
+    return None if _in_order(state, draft.stage, draft.level, now) else Refusal.STAGE_OUT_OF_ORDER
 
 
-def _in_order(state: IncidentCase, stage: str, level: str) -> bool:
-    """To one level the first report is signed once and before all others, and nothing comes after the final one."""
+def _in_order(state: IncidentCase, stage: str, level: str, now: int) -> bool:
+    """To one level the first report is signed once and before all others, and nothing comes after the final one but what the law wants
+    supplemented."""
     signed = {one.stage for one in state.filed if one.signed_at and one.level == level}
-    return FINAL not in signed and (stage == FIRST) is (FIRST not in signed)
+    if FINAL in signed:
+        return stage == NEXT and any(clock.purpose == SUPPLEMENT and now < clock.due_at for clock in state.clocks)
+    return (stage == FIRST) is (FIRST not in signed)
 
 
 def draft_report(state: IncidentCase, command: IncidentCommand, now: int) -> Fields:
@@ -134,4 +141,18 @@ def signed(before: IncidentCase, after: IncidentCase, _command: IncidentCommand,
     owed = rules.hop_of(after, report.level)
     if any(due) and owed and is_above(owed[0].to, report.level):
         changed = having(changed, begun(after, owed[1].rule, now, desk_of(after.division, report.level), report.level, now))
-    return {"clocks": tuple(changed)}
+    return {"clocks": tuple(window(after, changed, now))}
+
+
+def window(state: IncidentCase, held: Clocks, now: int) -> Clocks:
+    """The window for supplements as it must be now: open from the first report on for who holds the case then, until its end; none for a
+    type that has none."""
+    found = rules.limit(state.policy_version, SUPPLEMENT, state.incident_type, state.grade)
+    if found is None:
+        return [stopped(state, clock, now, now) if clock.purpose == SUPPLEMENT else clock for clock in held]
+    if not any(one.signed_at and one.stage == FIRST for one in state.filed):
+        return held
+    if any(clock.purpose == SUPPLEMENT and not clock.stopped_at for clock in held):
+        return held
+    fresh = begun(state, found.rule, min(now, state.opened_at), state.holder, state.holder_level, now)
+    return having(held, fresh) if now < fresh.due_at else held

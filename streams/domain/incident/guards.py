@@ -206,12 +206,12 @@ def repin(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal |
     return repinning.why_not_repin(state, command)
 
 
-def draft(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
-    return filing.why_not_draft(state, command)
+def draft(state: IncidentCase, command: IncidentCommand, now: int) -> Refusal | None:
+    return filing.why_not_draft(state, command, now)
 
 
-def signer(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:
-    return filing.why_not_sign(state, command)
+def signer(state: IncidentCase, command: IncidentCommand, now: int) -> Refusal | None:
+    return filing.why_not_sign(state, command, now)
 
 
 def affected(state: IncidentCase, command: IncidentCommand, _now: int) -> Refusal | None:

@@ -82,6 +82,7 @@ def _ours(rule: ClockRule) -> clocks.Rule:
         backdating_ms=rule.backdating_ms,
         extension=rule.extension.budget if rule.extension and rule.extension.unit is rule.unit else 0,
         pausable=rule.pausable,
+        window=rule.window,
     )
 
 

@@ -17,17 +17,19 @@ from schemas.state.clock import Clock, key_of
 from schemas.state.incident_case.event import Climb, IncidentCase
 from streams.domain.clocks.clock import tell
 from streams.domain.incident import chains, overlays, rules
+from streams.domain.incident.clocks import rule_of, stopped
 from streams.domain.incident.effects import EFFECTS
 from streams.domain.incident.events import Saying, about
 from streams.domain.incident.levels import desk_of
 from streams.domain.incident.rules import Ack, Step
 from streams.domain.incident.table import WAKE
 from streams.domain.incident.telling import Cause, pages
-from streams.domain.incident.timing import timed
+from streams.domain.incident.timing import timed, without_idle
 from streams.domain.incident.wanting import AGAIN, MARK, RESUME, STEP, Wanted, climbed, next_due, next_step, step_of_silence, wanted
 
 CHINA_MINUTES = 480
 TOLD = {Mark.WARNING: "incident.clock_warning", Mark.DUE: "incident.clock_due", Mark.OVERDUE: "incident.clock_overdue"}
+WINDOW_CLOSED = "incident.window_closed"
 SUSPENSION_OVER, REVIEW_DUE, LADDER = "suspension_over", "review_due", "lateness_ladder"
 replace = msgspec.structs.replace
 
@@ -83,6 +85,11 @@ def _one(state: IncidentCase, first: Wanted, timer: IncidentCommand, saying: Say
 
 def _mark(state: IncidentCase, first: Wanted, timer: IncidentCommand, saying: Saying) -> IncidentCase:
     clocks = list(state.clocks)
+    if first.mark == Mark.DUE and rule_of(state, clocks[first.clock]).window:
+        clock = clocks[first.clock] = stopped(state, clocks[first.clock], first.at, first.at)
+        after = _next(without_idle(replace(state, clocks=tuple(clocks))))
+        saying.say(state, after, timer, WINDOW_CLOSED, **about(clock))
+        return after
     clock = clocks[first.clock] = tell(clocks[first.clock], Mark(first.mark))
     after = _next(state, clocks=tuple(clocks))
     saying.say(state, after, timer, TOLD[Mark(first.mark)], **about(clock))

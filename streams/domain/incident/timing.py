@@ -75,8 +75,7 @@ def timed(before: IncidentCase | None, after: IncidentCase, command: IncidentCom
     changes["segments"] = segments(after, now)
     after = replace(after, **changes)
     if after.state not in ENDED_TEXTS and "clocks" in changes:
-        after = replace(after, climbs=_climbs(after)) if after.climbs else after
-        after = replace(after, awaiting=live(after)) if after.awaiting else after
+        after = without_idle(after)
     return after if after.state in ENDED_TEXTS else replace(after, next_due=next_due(after))
 
 
@@ -118,7 +117,11 @@ def _regraded(_before: IncidentCase, after: IncidentCase, _command: IncidentComm
         changed = [stopped(after, clock, now, now) if clock in running else clock for clock in changed]
         at = filing.owed_since(after, owed[0], owed[1].starts, held, now)
         changed = having(changed, begun(after, owed[1].rule, at, desk, level, now))
-    return {"clocks": tuple(changed)}
+    return {"clocks": tuple(filing.window(after, changed, now))}
+
+
+def _reopened(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
+    return {"clocks": tuple(filing.window(after, held, now))}
 
 
 def _offered(_before: IncidentCase, after: IncidentCase, _command: IncidentCommand, now: int, held: Clocks) -> dict[str, Any]:
@@ -189,7 +192,7 @@ SPECIAL: dict[str, Special] = AFTER_END | {
     overlays.OFFER_TIMED_OUT: _timed_out,
     "triage": _regraded, "amend": _regraded, "offer_up": _offered, "take": _answered, "return": _answered, "assign_down": _answered,
     "suspend": _paused, "shelve": _paused, "resume": _resumed, "unshelve": _resumed, "supervise": _supervised, "extend": _extended,
-    "repin": repinning.repinned, "sign_report": filing.signed,
+    "repin": repinning.repinned, "sign_report": filing.signed, "reopen": _reopened,
 }  # fmt: skip
 
 
@@ -212,7 +215,12 @@ def why_not_extend(state: IncidentCase, command: IncidentCommand, now: int) -> R
     return None if may_extend(clock, rule, command.amount or rule.extension, now) else Refusal.TOO_LONG
 
 
+def without_idle(state: IncidentCase) -> IncidentCase:
+    """Ladders end with their clocks; who was told is waited for no longer also when they rest."""
+    state = replace(state, climbs=_climbs(state)) if state.climbs else state
+    return replace(state, awaiting=live(state)) if state.awaiting else state
+
+
 def _climbs(state: IncidentCase) -> tuple[Any, ...]:
-    """Ladders of clocks that still run."""
     running = {key_of(clock) for clock in state.clocks if not clock.stopped_at}
     return tuple(climb for climb in state.climbs if key_of(climb) in running)
