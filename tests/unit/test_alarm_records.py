@@ -46,7 +46,7 @@ def test_a_first_press_leaves_a_whole_case() -> None:
         "level": "town", "alarm_class": "unclear", "title": TITLE, "holder": "440507-desk", "holder_level": "county", "round": 1,
         "press_count": 1, "paged_at": NOW, "acknowledged_by": "", "acknowledged_at": 0, "closed_at": 0, "device": "LH-1",
         "subject": "one-person", "producer": "terminals", "opened_at": NOW - 9, "policy_version": "2026.1",
-        "calendar_version": "cn-2020-2026", "home_cluster": "gd", "ownership_epoch": 0, "recent": mark_of(asked),
+        "calendar_version": "cn-2020-2026", "home_cluster": "gd", "ownership_epoch": 0, "recent": mark_of(asked), "step": 0,
     }  # fmt: skip
 
 

@@ -120,7 +120,7 @@ def test_the_time_of_a_hearing_counts_but_in_the_second_review_of_a_petition() -
 def test_every_incident_has_the_five_clocks_and_response_clocks_never_pause() -> None:
     for code in event_types():
         for grade in GRADES:
-            for purpose in set(Purpose) - {Purpose.REPORT_UP}:
+            for purpose in set(Purpose) - {Purpose.REPORT_UP, Purpose.SUPPLEMENT}:
                 rule = FIRST.clock(purpose, code, grade)
                 assert rule is not None, (purpose, code, grade)
                 assert not (rule.pausable and purpose in NEVER_PAUSE)
@@ -179,7 +179,7 @@ def test_hours_that_nobody_verified_do_not_pass_for_law() -> None:
 def test_only_emergencies_of_grade_one_and_two_climb_to_the_province() -> None:
     for code in event_types():
         for grade in GRADES:
-            for purpose in set(Purpose) - {Purpose.REPORT_UP}:
+            for purpose in set(Purpose) - {Purpose.REPORT_UP, Purpose.SUPPLEMENT}:
                 ladder = FIRST.ladder(purpose, code, grade)
                 assert ladder is not None
                 if ladder.highest is Level.PROVINCE:
