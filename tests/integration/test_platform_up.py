@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from services.commands.up import curl_line
+from services.embedded.loglines import tail
 from tests.helpers import until
 from tests.platforms import Platform, liandong, running, up
 
@@ -42,11 +43,20 @@ def is_stored(platform: Platform, case_id: str, realm: str = "live") -> bool:
     return state == "captured"
 
 
-def alive(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+def living(platform: Platform, pids: dict[str, int]) -> dict[str, str]:
+    """Those of these processes that are still there: in which state, where in the kernel, and what they logged last."""
+    found = {}
+    for name, pid in pids.items():
+        try:
+            process = psutil.Process(pid)
+            state, threads, called = process.status(), process.num_threads(), " ".join(process.cmdline())[:120]
+            at = Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
+        except (psutil.NoSuchProcess, OSError):
+            continue
+        if state != psutil.STATUS_ZOMBIE:
+            said = tail(platform.data_dir / "logs" / f"{name}.log", 1)
+            found[name] = f"{called}: {state} at {at}, {threads} threads, last words: {' '.join(said)[-300:]}"
+    return found
 
 
 def test_up_answers_when_everything_is_ready(platform: Platform) -> None:
@@ -126,8 +136,11 @@ def test_after_a_kill_of_the_supervisor_nothing_is_left_and_the_next_start_goes_
     case = post(platform, "before the kill")
     state = platform.state()
     os.kill(state["supervisor_pid"], signal.SIGKILL)
-    pids = [row["pid"] for row in state["processes"].values()]
-    until(lambda: not [pid for pid in pids if alive(pid)], "every child gone", seconds=60)
+    pids = {name: row["pid"] for name, row in state["processes"].items()}
+    try:
+        until(lambda: not living(platform, pids), "every child gone", seconds=60)
+    except AssertionError:
+        pytest.fail(f"after a minute these live on: {living(platform, pids)}")
     again = up(platform.data_dir, "--realms", "live,sandbox")
     assert again.status()["all_ready"]
     until(lambda: is_stored(again, case), "what was accepted before the kill", seconds=60)
@@ -138,7 +151,7 @@ def test_down_leaves_no_process_and_the_next_start_has_data_keys_and_ports(tmp_p
         case = post(first, "kept")
         until(lambda: is_stored(first, case), "the case in the warehouse", seconds=60)
         first.down()
-        assert not [name for name, pid in first.pids.items() if alive(pid)]
+        assert living(first, first.pids) == {}
         assert liandong("status", "--data-dir", str(first.data_dir), check=False).returncode == 3
         again = up(tmp_path / "data", "--realms", "live", "--no-simulation")
         assert (again.gateway, again.dashboard, again.keys) == (first.gateway, first.dashboard, first.keys)

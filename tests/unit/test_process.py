@@ -108,6 +108,35 @@ def test_a_drain_that_hangs_is_ended(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, timeout=60, check=False).returncode == 3
 
 
+HANGS = {
+    "a handler at exit": "import atexit, threading; atexit.register(threading.Event().wait)",
+    "a thread": "import threading; threading.Thread(target=threading.Event().wait).start()",
+    "a destructor": "import threading\nclass Hung:\n    def __del__(self): threading.Event().wait()\nhung = Hung()",
+}
+
+
+@pytest.mark.parametrize("what", HANGS)
+@pytest.mark.parametrize("ending", ["process.ready()", "raise RuntimeError", "raise SystemExit(2)"])
+def test_a_process_that_hangs_after_it_has_served_is_ended_by_the_kernel(tmp_path: Path, what: str, ending: str) -> None:
+    (tmp_path / "hanging.py").write_text(f"{HANGS[what]}\nasync def serve(process):\n    {ending}\n", encoding="utf-8")
+    script = (
+        "import sys; from services.commands import run; run.MODULES['gateway'] = 'hanging'; run.EXIT_SECONDS = 0.3; "
+        "sys.exit(run.run(['gateway', '--data-dir', sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "data")]
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    ended = subprocess.run(command, capture_output=True, timeout=60, check=False, env=os.environ | {"PYTHONPATH": path})
+    assert ended.returncode == -signal.SIGALRM, ended.stderr.decode()[-2000:]
+
+
+def test_a_process_that_ends_by_itself_is_not_ended_hard(tmp_path: Path) -> None:
+    (tmp_path / "quick.py").write_text("async def serve(process):\n    process.ready()\n", encoding="utf-8")
+    script = "import sys; from services.commands import run; run.MODULES['gateway'] = 'quick'; sys.exit(run.run(sys.argv[1:]))"
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    command = [sys.executable, "-c", script, "gateway", "--data-dir", str(tmp_path / "data")]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False, env=os.environ | {"PYTHONPATH": path}).returncode == 0
+
+
 def test_an_unexpected_error_answers_1_and_takes_readiness_back(tmp_path: Path) -> None:
     async def serve(process: Process) -> None:
         process.ready()
