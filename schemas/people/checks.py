@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
+
 from schemas.divisions import LEVELS, divisions
-from schemas.people.drafts import LayerDraft, People, PostDraft, RosterDraft, UserDraft, WindowDraft
+from schemas.people.drafts import ChangeDraft, Changes, LayerDraft, People, PostDraft, RosterDraft, UserDraft, WindowDraft
 from schemas.people.records import DESK, Channel, Layer, Override, Post, Roster, Swap, Turn, User, Window, desk_division
 from schemas.policy.reading import Fault, convert, in_order
 
@@ -85,6 +87,49 @@ def check(people: People, known: Collection[str], file: str = "") -> Checked:
     posts = [post_of(draft, known, faults, f"/posts/{at}") for at, draft in enumerate(people.posts)]
     rosters = [roster_of(draft, known, faults, f"/rosters/{at}") for at, draft in enumerate(people.rosters)]
     return Checked(tuple(users), tuple(posts), tuple(rosters), tuple(in_order(faults.found)))
+
+
+def take_changes(data: Any, rosters: Mapping[str, Roster], known: Collection[str], file: str = "") -> Checked:
+    """Plain data (`Changes`) as the rosters that they make of `rosters`; with every fault. What stands there already stays once."""
+    rows = data.get("changes") if isinstance(data, dict) else None
+    if not isinstance(rows, list):
+        return Checked(faults=tuple(convert(data, Changes, file)[1]))
+    _, shape = convert(data | {"changes": []}, Changes, file)
+    faults = _Faults(file, list(shape))
+    made = dict(rosters)
+    named: set[str] = set()
+    for index, row in enumerate(rows):
+        draft, wrong = convert(row, ChangeDraft, file)
+        faults.found += [replace(fault, pointer=f"/changes/{index}{fault.pointer}") for fault in wrong]
+        if draft is None:
+            continue
+        if draft.desk not in made:
+            faults.add(
+                f"/changes/{index}/desk", f"{draft.desk} has no roster, or not one of yours", "a desk with a roster; import it first"
+            )
+            continue
+        before = made[draft.desk]
+        if data.get("replace") is True and draft.desk not in named:
+            before = msgspec.structs.replace(before, overrides=(), swaps=())
+        named.add(draft.desk)
+        made[draft.desk] = _changed(before, draft, known, faults, f"/changes/{index}")
+    return Checked(rosters=tuple(made[desk] for desk in sorted(named)), faults=tuple(in_order(faults.found)))
+
+
+def _changed(roster: Roster, draft: ChangeDraft, known: Collection[str], faults: _Faults, at: str) -> Roster:
+    for name in ("by", "person"):
+        if getattr(draft, name) is not None:
+            _known(getattr(draft, name), known, faults, f"{at}/{name}")
+    span = _span(draft.start, draft.until, faults, at)
+    if draft.person is None:
+        over = Override(draft.by, *span, draft.reason)
+        roster = roster if over in roster.overrides else msgspec.structs.replace(roster, overrides=(*roster.overrides, over))
+    else:
+        swap = Swap(draft.person, draft.by, *span, draft.reason)
+        roster = roster if swap in roster.swaps else msgspec.structs.replace(roster, swaps=(*roster.swaps, swap))
+    if max(len(roster.overrides), len(roster.swaps)) == MOST_CHANGES + 1:
+        faults.add(f"{at}/desk", f"{draft.desk} would have more than {MOST_CHANGES} overrides or swaps", f"at most {MOST_CHANGES} of each")
+    return roster
 
 
 def moment(text: str) -> int:

@@ -114,6 +114,24 @@ class RosterDraft(Draft, frozen=True):
     time_zone: Annotated[str, Meta(pattern=f"^{TIME_ZONE}$", description=TIME_ZONE)] = TIME_ZONE
 
 
+class ChangeDraft(Draft, frozen=True):
+    """A row of a file of changes: `by` is on duty at the desk, instead of `person` (换班), or without one instead of all layers (替班)."""
+
+    desk: Annotated[str, Meta(max_length=40, description="<division>-desk, which has a roster")]
+    by: UserId
+    start: Time
+    until: Time
+    person: UserId | None = None
+    reason: Reason = ""
+
+
+class Changes(Draft, frozen=True):
+    """Changes of rosters that there are: all of them are taken, or none. With `replace` a desk that is named keeps no others."""
+
+    changes: tuple[ChangeDraft, ...]
+    replace: bool = False
+
+
 class People(Draft, frozen=True):
     """An import: all of it is taken, or none."""
 

@@ -37,7 +37,7 @@ def import_(
 ) -> None:
     """Take users, posts and rosters: all of them, or none. Every error is told with file, row and column. Exit code 1 if there are any.
 
-    What there is already and stands in no file stays. Overrides and swaps are written in TOML.
+    What there is already and stands in no file stays. Overrides and swaps of a roster that there is: `liandong people import-changes`.
 
     Example: liandong people import 人员.csv 岗位.csv 值班表.csv
 
@@ -52,21 +52,59 @@ def import_(
         end(str(error), code=2)
     counts = ", ".join(f"{len(found.people[kind])} {kind}" for kind in KINDS)
     _say(began, f"read {counts}")
-    answer = _ask(data_dir, "POST", "/v1/people:import", json=found.people, params={"dry_run": "true" if check else "false"})
-    errors = (
-        [_error(found, one) for one in answer.json().get("errors", [])] if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY else []
-    )
-    if answer.is_error and not errors:
-        end(_detail(answer))
-    _say(began, f"{len(errors)} wrong: nothing was taken" if errors else "right" if check else "taken")
-    if as_json:
-        print_json(
-            {"right": not errors, "taken": not errors and not check, "errors": errors} | {kind: len(found.people[kind]) for kind in KINDS}
-        )
-    elif errors:
-        _print(("file", "row", "column", "wrong"), [(e["file"], e["row"] or "", e["column"], e["detail"]) for e in errors], err=True)
-    if errors:
-        raise typer.Exit(1)
+    _sent(data_dir, "/v1/people:import", found, found.people, check=check, as_json=as_json, began=began)
+
+
+@app.command("import-changes")
+def import_changes(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV: 值班席,替班人,被替人,起,止,事由; without 被替人 instead of all layers.")
+    ],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look for errors.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Desks that the file names keep no others than its rows.")] = False,
+    data_dir: DataDir = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Take overrides 替班 and swaps 换班 of duty rosters, a row each: all of them, or none. Every error is told with row and column.
+    Exit code 1 if there are any. What stands there already stays once.
+
+    Example: liandong people import-changes 替班.csv --dry-run
+    """
+    from services.people.files import BadFile, gather_changes
+
+    began = time.monotonic()
+    try:
+        found = gather_changes(file)
+    except (BadFile, OSError) as error:
+        end(str(error), code=2)
+    _say(began, f"read {len(found.people['changes'])} changes")
+    body = {**found.people, "replace": replace}
+    _sent(data_dir, "/v1/people/changes:import", found, body, check=dry_run, as_json=as_json, began=began)
+
+
+@app.command("export-changes")
+def export_changes(
+    division: Annotated[str, typer.Argument(help="A division: the rosters of its subtree.")] = "440000",
+    *,
+    output: Annotated[Path | None, typer.Option("--output", help="A file that Excel opens; standard output without it.")] = None,
+    data_dir: DataDir = DEFAULT,
+) -> None:
+    """Overrides and swaps of duty rosters as CSV, as `import-changes` takes it.
+
+    Example: liandong people export-changes 440300 --output 替班.csv
+    """
+    from schemas.divisions import divisions, is_within
+    from schemas.people.records import desk_division
+    from services.people.files import changes_csv
+
+    if division not in divisions():
+        end(f"there is no division {division}", code=2)
+    text = changes_csv(one for one in _listed(data_dir, "rosters") if is_within(desk_division(one["desk"]), division))
+    if output:
+        output.write_text(text, encoding="utf-8-sig", newline="")
+    else:
+        sys.stdout.write(text)
 
 
 @app.command("list")
@@ -79,12 +117,7 @@ def list_people(
     """
     if kind not in KINDS:
         end(f"there is no list of {kind}; there are {', '.join(KINDS)}", code=2)
-    rows: list[dict[str, Any]] = []
-    after: str | None = ""
-    while after is not None:
-        page = _ask(data_dir, "GET", f"/v1/people/{kind}", params={"after": after}, only_right=True).json()
-        rows += page["items"]
-        after = page["next"]
+    rows = _listed(data_dir, kind)
     if as_json:
         print_json(rows)
         return
@@ -188,6 +221,35 @@ def password(
         print_json({"user": user, "set": True})
     else:
         typer.echo(f"set; {user} logs in with POST /v1/sessions")
+
+
+def _sent(data_dir: Path, path: str, found: Any, body: Any, *, check: bool, as_json: bool, began: float) -> None:
+    """Sends an import, tells what is wrong with it by file, row and column, and ends with 1 if anything is."""
+    answer = _ask(data_dir, "POST", path, json=body, params={"dry_run": "true" if check else "false"})
+    errors = (
+        [_error(found, one) for one in answer.json().get("errors", [])] if answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY else []
+    )
+    if answer.is_error and not errors:
+        end(_detail(answer))
+    _say(began, f"{len(errors)} wrong: nothing was taken" if errors else "right" if check else "taken")
+    if as_json:
+        counts = {kind: len(rows) for kind, rows in found.people.items()}
+        print_json({"right": not errors, "taken": not errors and not check, "errors": errors} | counts)
+    elif errors:
+        _print(("file", "row", "column", "wrong"), [(e["file"], e["row"] or "", e["column"], e["detail"]) for e in errors], err=True)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _listed(data_dir: Path, kind: str) -> list[dict[str, Any]]:
+    """All of a kind, page by page."""
+    rows: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        page = _ask(data_dir, "GET", f"/v1/people/{kind}", params={"after": after}, only_right=True).json()
+        rows += page["items"]
+        after = page["next"]
+    return rows
 
 
 def _ask(data_dir: Path, method: str, path: str, *, only_right: bool = False, **more: Any) -> httpx.Response:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway import (
     alarm_routes,
+    change_routes,
     documents,
     metrics,
     page_routes,
@@ -52,6 +53,7 @@ def build_app(parts: Parts) -> FastAPI:
     if parts.sessions is not None:
         app.include_router(session_routes.routes(parts, parts.sessions))
         app.include_router(people_routes.routes(parts, parts.sessions))
+        app.include_router(change_routes.routes(parts, parts.sessions))
     _operations(app, parts)
     _errors(app)
     documents.describe(app)

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from schemas.people.drafts import People, PostDraft, RosterDraft, UserDraft
+from schemas.people.drafts import Changes, People, PostDraft, RosterDraft, UserDraft
 from services.gateway import bodies
 from services.gateway.auth import COOKIE, CSRF
 from services.gateway.cloudevents import BATCH_MEDIA_TYPE, MEDIA_TYPE, Envelope
@@ -30,6 +30,7 @@ SHAPES = (
     PostDraft,
     RosterDraft,
     People,
+    Changes,
     Envelope,
 )
 TEMPLATE = "#/components/schemas/{name}"
@@ -99,7 +100,7 @@ def _query(**described: str) -> list[dict[str, Any]]:
 
 SIGNED_IN: list[dict[str, list[str]]] = [{"key": []}, {"session": []}]
 LOGIN = _people("Login") | {"security": []}
-PASSWORD, USER, POST, ROSTER, PEOPLE = map(_people, ("Password", "UserDraft", "PostDraft", "RosterDraft", "People"))
+PASSWORD, USER, POST, ROSTER, PEOPLE, CHANGES = map(_people, ("Password", "UserDraft", "PostDraft", "RosterDraft", "People", "Changes"))
 REFUSALS = {status: told for status, told in PEOPLE["responses"].items() if status in ("401", "403", "422", "503")}
 MISSING = REFUSALS | {"404": {"description": "unknown, or not in your scope", "content": {"application/problem+json": {}}}}
 SESSION_CALL = {"responses": REFUSALS, "security": SIGNED_IN}

@@ -45,8 +45,8 @@ def routes(parts: Parts, sessions: Sessions) -> APIRouter:
     return router
 
 
-class _Asked:
-    """What both share."""
+class Asked:
+    """What all share."""
 
     def __init__(self, parts: Parts, sessions: Sessions) -> None:
         self.parts, self.sessions = parts, sessions
@@ -73,8 +73,14 @@ class _Asked:
             raise forbidden("only administrators keep people and rosters")
         return principal
 
+    async def done(self, writing: Awaitable[DONE]) -> DONE:
+        try:
+            return await writing
+        except (PeopleAway, KeyFileError) as error:
+            raise unavailable(str(error)) from None
 
-class _Reads(_Asked):
+
+class _Reads(Asked):
     def add_to(self, router: APIRouter) -> None:
         @router.get("/v1/desks/{division}/{level}/duty", openapi_extra=DUTY, summary="Who is on duty at a desk")
         async def duty(division: str, level: str, request: Request) -> Response:
@@ -188,7 +194,7 @@ class _Reads(_Asked):
         }
 
 
-class _Writes(_Asked):
+class _Writes(Asked):
     def add_to(self, router: APIRouter) -> None:
         for kind, document in (("users", USER), ("posts", POST), ("rosters", ROSTER)):
             self._add_kind(router, kind, document)
@@ -199,17 +205,17 @@ class _Writes(_Asked):
             `dry_run=true`: only looks for errors."""
             principal = self.admin(request)
             data = await read_body(request, MAX_BATCH_BYTES)
-            found = await asyncio.to_thread(self._checked, _plain(data), "")
+            found = await asyncio.to_thread(self._checked, plain(data), "")
             self._allowed(found, principal)
             if request.query_params.get("dry_run") != "true":
-                await self._done(self.sessions.keeper.put(found, principal))
+                await self.done(self.sessions.keeper.put(found, principal))
             return private({"users": len(found.users), "posts": len(found.posts), "rosters": len(found.rosters)})
 
         @router.delete("/v1/people/users/{id}/sessions", status_code=204, openapi_extra=ADMIN_CALL, summary="End every session of a user")
         async def end_sessions(id: str, request: Request) -> Response:
             principal = self.admin(request)
             self._keeps_user(principal, id)
-            await self._done(self.sessions.keeper.end_sessions(id, principal))
+            await self.done(self.sessions.keeper.end_sessions(id, principal))
             return Response(status_code=HTTPStatus.NO_CONTENT)
 
     def _add_kind(self, router: APIRouter, kind: str, document: dict[str, Any]) -> None:
@@ -217,25 +223,25 @@ class _Writes(_Asked):
 
         async def put(id: str, request: Request) -> Response:
             principal = self.admin(request)
-            draft = _plain(await read_body(request, MAX_BODY_BYTES))
+            draft = plain(await read_body(request, MAX_BODY_BYTES))
             if isinstance(draft, dict):
                 draft = {name: id} | draft
             found = self._checked({kind: [draft]}, f"/{kind}/0")
             if [getattr(one, name) for one in getattr(found, kind)] != [id]:
                 raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"the path says {id[:64]!r}", f"/{name}"))
             self._allowed(found, principal)
-            await self._done(self.sessions.keeper.put(found, principal))
+            await self.done(self.sessions.keeper.put(found, principal))
             return Response(status_code=HTTPStatus.NO_CONTENT)
 
         async def delete(id: str, request: Request) -> Response:
             principal = self.admin(request)
             if kind == "users":
                 self._keeps_user(principal, id)
-                await self._done(self.sessions.keeper.delete_user(id))
+                await self.done(self.sessions.keeper.delete_user(id))
             else:
                 if not principal.covers(self._place(kind, id)):
                     raise not_found(singular)
-                await self._done(self.sessions.keeper.delete(singular, id))
+                await self.done(self.sessions.keeper.delete(singular, id))
             return Response(status_code=HTTPStatus.NO_CONTENT)
 
         erased = " Erases name, contacts and password." if kind == "users" else ""
@@ -259,7 +265,7 @@ class _Writes(_Asked):
         """Raises Invalid with every fault; `within`: taken off their pointers."""
         found = take(data, self.register.users.keys())
         if found.faults:
-            raise Invalid(*_payloads(found.faults, within))
+            raise Invalid(*payloads(found.faults, within))
         return found
 
     def _allowed(self, found: Checked, principal: Principal) -> None:
@@ -279,12 +285,6 @@ class _Writes(_Asked):
         if user not in self.register.users or not may_keep_user(self.sessions, principal, user):
             raise not_found("user")
 
-    async def _done(self, writing: Awaitable[DONE]) -> DONE:
-        try:
-            return await writing
-        except (PeopleAway, KeyFileError) as error:
-            raise unavailable(str(error)) from None
-
 
 def may_keep_user(sessions: Sessions, principal: Principal, user: str) -> bool:
     """Whether all the user's posts lie in the administrator's subtree; who has no post yet is anybody's."""
@@ -296,14 +296,14 @@ def _level(code: str) -> str:
     return division(code).level if code in divisions() else ""
 
 
-def _plain(data: bytes) -> Any:
+def plain(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(InvalidPayload(Reason.BAD_VALUE, f"not JSON: {error}")) from None
 
 
-def _payloads(faults: Any, within: str) -> list[InvalidPayload]:
+def payloads(faults: Any, within: str) -> list[InvalidPayload]:
     found: list[Fault] = list(faults)
     return [InvalidPayload(Reason.BAD_VALUE, f"{one.wrong}. Allowed: {one.allowed}", one.pointer.removeprefix(within)) for one in found]
 

@@ -11,11 +11,13 @@ import csv
 import io
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+
+from schemas.people.checks import SHANGHAI
 
 KINDS = ("users", "posts", "rosters")
 USERS = {
@@ -30,8 +32,15 @@ LAYERS = {
     "desk": ("值班席",), "name": ("班次",), "turns": ("班组", "值班人员"), "length": ("时长", "每班时长"), "starts_at": ("起", "起始"),
     "until": ("止",), "windows": ("时段",),
 }  # fmt: skip
-NEEDED = {"users": ("id", "name", "org"), "posts": ("id", "user", "role", "division"), "rosters": ("desk", "turns", "length", "starts_at")}
-HEADINGS = {"rosters": LAYERS, "posts": POSTS, "users": USERS}  # in the order in which they are tried
+CHANGES = {
+    "desk": ("值班席",), "by": ("替班人",), "person": ("被替人",), "start": ("起", "起始"), "until": ("止",), "reason": ("事由",),
+}  # fmt: skip
+NEEDED = {
+    "users": ("id", "name", "org"), "posts": ("id", "user", "role", "division"), "rosters": ("desk", "turns", "length", "starts_at"),
+    "changes": ("desk", "by", "start", "until"),
+}  # fmt: skip
+HEADINGS = {"rosters": LAYERS, "posts": POSTS, "users": USERS}  # of an import, in the order in which they are tried
+Headings = Mapping[str, Mapping[str, tuple[str, ...]]]
 CHANNELS = ("phone", "sms", "email", "webhook", "log")
 WORDS: dict[str, dict[str, Any]] = {
     "role": {"负责人": "head", "值班员": "officer", "经办": "officer", "经办人": "officer", "查看": "viewer", "管理员": "admin"},
@@ -85,8 +94,36 @@ def gather(paths: Iterable[Path]) -> Gathered:
     """Raises BadFile, OSError."""
     found = Gathered()
     for path in paths:
-        (_toml if path.suffix.lower() == ".toml" else _csv)(path, found)
+        if path.suffix.lower() == ".toml":
+            _toml(path, found)
+        else:
+            _csv(path, found, HEADINGS)
     return found
+
+
+def gather_changes(path: Path) -> Gathered:
+    """Overrides 替班 and swaps 换班 of rosters: a CSV, a row each. Raises BadFile, OSError."""
+    found = Gathered({"changes": []})
+    _csv(path, found, {"changes": CHANGES})
+    return found
+
+
+def changes_csv(rosters: Iterable[Mapping[str, Any]]) -> str:
+    """The overrides and swaps of rosters (as the gateway lists them) as `gather_changes` reads them, by desk and time."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(words[0] for words in CHANGES.values())
+    for roster in sorted(rosters, key=lambda one: str(one["desk"])):
+        rows = [(one["start"], one["until"], one["person"], "", one["reason"]) for one in roster["overrides"]]
+        rows += [(one["start"], one["until"], one["by"], one["person"], one["reason"]) for one in roster["swaps"]]
+        for start, until, by, person, reason in sorted(rows):
+            writer.writerow((roster["desk"], by, person, _local(start), _local(until), reason))
+    return text.getvalue()
+
+
+def _local(at: int) -> str:
+    """Shanghai's time; seconds where there are any."""
+    return datetime.fromtimestamp(at / 1000, SHANGHAI).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
 
 
 def _toml(path: Path, found: Gathered) -> None:
@@ -114,13 +151,13 @@ def _texts(value: Any) -> Any:
     return [_texts(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _csv(path: Path, found: Gathered) -> None:
+def _csv(path: Path, found: Gathered, known: Headings) -> None:
     rows = list(csv.reader(io.StringIO(_decoded(path))))
     if not rows:
         raise BadFile(f"{path.name} is empty")
     headings = [cell.strip() for cell in rows[0]]
-    kind, names = _kind(path, headings)
-    taking: Callable[[dict[str, str], _Row], None] = {"users": _user, "posts": _post, "rosters": _layer}[kind]
+    kind, names = _kind(path, headings, known)
+    taking: Callable[[dict[str, str], _Row], None] = {"users": _user, "posts": _post, "rosters": _layer, "changes": _change}[kind]
     for number, cells in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue
@@ -140,19 +177,21 @@ def _decoded(path: Path) -> str:
     raise BadFile(f"{path.name} is neither UTF-8 nor GB18030")
 
 
-def _kind(path: Path, headings: Sequence[str]) -> tuple[str, list[str]]:
+def _kind(path: Path, headings: Sequence[str], known: Headings) -> tuple[str, list[str]]:
     """What the file holds, and the field of each column."""
-    for kind, known in HEADINGS.items():
-        fields = {heading: name for name, words in known.items() for heading in (name, *words)}
+    for kind, columns in known.items():
+        fields = {heading: name for name, words in columns.items() for heading in (name, *words)}
         names = [fields.get(heading, "") for heading in headings]
         if set(NEEDED[kind]) <= set(names):
             unknown = [heading for heading, name in zip(headings, names, strict=True) if not name]
             if unknown or len(set(names)) < len(names):
                 wrong = f"no column is called {', '.join(unknown)}" if unknown else "a column stands there twice"
-                raise BadFile(f"{path.name}: {wrong}; for {kind} there are {', '.join('/'.join((n, *w)) for n, w in known.items())}")
+                raise BadFile(f"{path.name}: {wrong}; for {kind} there are {', '.join('/'.join((n, *w)) for n, w in columns.items())}")
             return kind, names
-    needed = "; ".join(f"{kind}: " + ", ".join(HEADINGS[kind][name][0] for name in names) for kind, names in NEEDED.items())
-    raise BadFile(f"{path.name}: the headings say neither users nor posts nor rosters. Needed are, for {needed}")
+    kinds = [kind for kind in NEEDED if kind in known]
+    needed = "; ".join(f"{kind}: " + ", ".join(known[kind][name][0] for name in NEEDED[kind]) for kind in kinds)
+    none = f"say neither {' nor '.join(kinds)}" if len(kinds) > 1 else f"are not those of {kinds[0]}"
+    raise BadFile(f"{path.name}: the headings {none}. Needed are, for {needed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +252,10 @@ def _layer(cells: dict[str, str], row: _Row) -> None:
     layers = rosters[same].setdefault("layers", [])
     layers.append(layer)
     row.mark(f"/rosters/{same}/layers/{len(layers) - 1}", LAYERS)
+
+
+def _change(cells: dict[str, str], row: _Row) -> None:
+    row.add("changes", dict(cells), CHANGES)
 
 
 def _window(text: str) -> Any:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from schemas.avro.people_record.event import PeopleRecord
 from schemas.codec import codec
-from schemas.people.checks import take
+from schemas.people.checks import take, take_changes
+from schemas.people.records import Layer, Roster, Turn
 from services.people.tokens import SessionToken, read_session, session_token
 from streams.domain.people.roster import gaps, next_change, on_duty, shifts
 from tests.gateway_stage import open_stage
@@ -79,6 +80,33 @@ def test_any_json_is_people_or_a_refusal_that_points(data: Any) -> None:
         gaps(roster, NOW, NOW + DAY)
 
 
+CHANGE = {
+    "desk": st.sampled_from(["440305-desk", "440304-desk", "x"]), "by": st.sampled_from(["off-01", "ghost"]), "start": TIMES,
+    "until": TIMES,
+    "person": st.sampled_from(["off-02", "boss-1"]), "reason": st.sampled_from(["", "sick", "two words"]),
+}  # fmt: skip
+CHANGES = st.fixed_dictionaries(
+    {"changes": st.lists(st.fixed_dictionaries({}, optional={name: value | JSON for name, value in CHANGE.items()}) | JSON, max_size=3)},
+    optional={"replace": st.booleans() | JSON},
+) | st.fixed_dictionaries({"changes": st.lists(st.fixed_dictionaries(CHANGE), max_size=2)})
+
+
+@settings(max_examples=250, deadline=None)
+@given(CHANGES | JSON)
+def test_any_json_is_changes_of_rosters_or_a_refusal_that_points(data: Any) -> None:
+    kept = Roster("440305-desk", (Layer("x", (Turn(("off-01",)),), 1440, NOW - DAY),))
+    plain = msgspec.json.decode(msgspec.json.encode(data))
+    found = take_changes(plain, {kept.desk: kept}, KNOWN)
+    for fault in found.faults:
+        assert fault.wrong
+        assert fault.allowed
+        assert _leads_somewhere(plain, fault.pointer)
+    for roster in () if found.faults else found.rosters:
+        _stored(PeopleRecord(f"roster/{roster.desk}", None, None, roster, None, "x", "", NOW))
+        assert roster.layers == kept.layers
+        on_duty(roster, NOW)
+
+
 def _stored(record: PeopleRecord) -> None:
     assert RECORDS.decode(RECORDS.encode(record)) == record
 
@@ -97,7 +125,8 @@ def _leads_somewhere(data: Any, pointer: str) -> bool:
 
 
 ROUTES = (
-    ("POST", "/v1/sessions"), ("PUT", "/v1/me/password"), ("POST", "/v1/people:import"), ("PUT", "/v1/people/users/a"),
+    ("POST", "/v1/sessions"), ("PUT", "/v1/me/password"), ("POST", "/v1/people:import"), ("POST", "/v1/people/changes:import"),
+    ("PUT", "/v1/people/users/a"),
     ("PUT", "/v1/people/posts/p"), ("PUT", "/v1/people/rosters/440305-desk"),
 )  # fmt: skip
 

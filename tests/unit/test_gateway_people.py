@@ -68,6 +68,38 @@ async def test_duty_is_told_of_another_moment(stage: Stage, at: str, persons: li
     assert [one["person"] for one in found["persons"]] == persons
 
 
+CHANGES = "/v1/people/changes:import"
+
+
+async def test_changes_of_a_roster_are_taken_whole_or_not_at_all_and_count_at_once(stage: Stage) -> None:
+    row = {"desk": "440305-desk", "by": "boss-1", "start": "2026-11-22 09:00", "until": "2026-11-22 10:00", "reason": "sick"}
+    wrong = await stage.post(CHANGES, {"changes": [row, row | {"by": "ghost"}]}, who="admin")
+    assert (wrong.status_code, [error["pointer"] for error in wrong.json()["errors"]]) == (422, ["/changes/1/by"])
+    looked = await stage.post(f"{CHANGES}?dry_run=true", {"changes": [row]}, who="admin")
+    assert looked.json() == {"changes": 1, "rosters": 1, "changed": ["440305-desk"]}
+    assert (await stage.get(DUTY, who="nanshan-desk")).json()["persons"] == [{"person": "off-01", "name": "李雷"}], "nothing was taken yet"
+    done = await stage.post(CHANGES, {"changes": [row]}, who="admin")
+    assert (done.status_code, done.headers["cache-control"]) == (200, "no-store")
+    assert (await stage.get(DUTY, who="nanshan-desk")).json()["persons"] == [{"person": "boss-1", "name": "王主任"}]
+    assert (await stage.post(CHANGES, {"changes": [row]}, who="admin")).json()["changed"] == []
+    swap = row | {"by": "off-02", "person": "off-01"}
+    assert (await stage.post(CHANGES, {"changes": [swap], "replace": True}, who="admin")).status_code == 200
+    kept = stage.people.register.rosters["440305-desk"]
+    assert (kept.overrides, [(one.person, one.by) for one in kept.swaps], len(kept.layers)) == ((), [("off-01", "off-02")], 1)
+    assert [one["person"] for one in (await stage.get(DUTY, who="nanshan-desk")).json()["persons"]] == ["off-02"]
+
+
+async def test_changes_are_for_administrators_of_the_desk(stage: Stage) -> None:
+    row = {"desk": "440305-desk", "by": "boss-1", "start": "2026-11-22 09:00", "until": "2026-11-22 10:00"}
+    for who in ("nanshan-desk", "screen"):
+        assert (await stage.post(CHANGES, {"changes": [row]}, who=who)).status_code == 403
+    assert (await stage.post(CHANGES, {"changes": [row]}, who="nanshan-admin")).status_code == 200
+    elsewhere = await stage.post(CHANGES, {"changes": [row | {"desk": "440304-desk"}]}, who="nanshan-admin")
+    assert elsewhere.json()["errors"][0]["pointer"] == "/changes/0/desk", "as one that has no roster"
+    shapeless: list[Any] = [[], {}, {"changes": 1}, {"changes": [], "x": 1}]
+    assert [(await stage.post(CHANGES, one, who="admin")).status_code for one in shapeless] == [422] * 4
+
+
 @pytest.mark.parametrize("query", ["at=tomorrow", "at=2026-13-01", "at=12345678901x"])
 async def test_a_wrong_time_is_refused(stage: Stage, query: str) -> None:
     assert (await stage.get(f"{DUTY}?{query}", who="admin")).status_code == 422

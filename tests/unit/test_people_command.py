@@ -79,6 +79,32 @@ def test_an_import_is_sent_whole_and_errors_come_back_by_row_and_column(gateway:
     assert run("import", str(tmp_path / "none.csv"))[0] == 2
 
 
+def test_changes_go_in_and_out_by_csv_and_errors_come_back_by_row(gateway: Gateway, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "替班.csv"
+    file.write_text("值班席,替班人,被替人,起,止\n440305-desk,a-1,,2026-11-22,2026-11-23\n", encoding="utf-8-sig")
+    gateway.answers["POST", "/v1/people/changes:import"] = httpx.Response(200, json={"changes": 1})
+    code, out, told = run("import-changes", str(file), "--dry-run", "--replace")
+    assert (code, out, "read 1 changes" in told, told.endswith("right\n")) == (0, "", True, True)
+    assert gateway.asked[-1].url.params["dry_run"] == "true"
+    row = {"desk": "440305-desk", "by": "a-1", "start": "2026-11-22", "until": "2026-11-23"}
+    assert json.loads(gateway.asked[-1].content) == {"changes": [row], "replace": True}
+    problem = {"title": "x", "errors": [{"pointer": "/changes/0/by", "reason": "bad_value", "detail": "there is no user a-1"}]}
+    gateway.answers["POST", "/v1/people/changes:import"] = httpx.Response(422, json=problem)
+    code, out, _ = run("import-changes", str(file), "--json")
+    assert (code, json.loads(out)) == (
+        1, {"right": False, "taken": False, "changes": 1,
+            "errors": [{"file": "替班.csv", "row": 2, "column": "替班人", "detail": "there is no user a-1"}]},
+    )  # fmt: skip
+    over = {"person": "a-1", "start": 1_795_276_800_000, "until": 1_795_363_200_000, "reason": "sick"}
+    rosters = [{"desk": desk, "overrides": [over], "swaps": []} for desk in ("440305-desk", "440106-desk")]
+    gateway.answers["GET", "/v1/people/rosters"] = httpx.Response(200, json={"items": rosters, "next": None})
+    assert run("export-changes", "440300", "--output", str(file))[0] == 0
+    assert file.read_bytes().startswith(b"\xef\xbb\xbf"), "Excel reads it as UTF-8"
+    assert file.read_text(encoding="utf-8-sig").splitlines()[1:] == ["440305-desk,a-1,,2026-11-22 00:00,2026-11-23 00:00,sick"]
+    assert len(run("export-changes")[1].splitlines()) == 3
+    assert run("export-changes", "999999")[0] == 2
+
+
 def test_a_list_is_read_page_by_page(gateway: Gateway, run: Run) -> None:
     row = {"id": "a-1", "name": "李雷", "org": "x", "active": True, "posts": ["p"], "channels": ["sms"], "password": True}
     pages = {"": {"items": [row], "next": "a-1"}, "a-1": {"items": [row | {"id": "b-1", "active": False}], "next": None}}

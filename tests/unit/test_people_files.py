@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from schemas.people.checks import moment, take
-from schemas.people.records import Post, Window
-from services.people.files import BadFile, Gathered, Place, gather
+from schemas.people.checks import moment, take, take_changes
+from schemas.people.records import Layer, Override, Post, Roster, Swap, Turn, Window
+from services.people.files import BadFile, Gathered, Place, changes_csv, gather, gather_changes
 
 USERS = """工号,姓名,单位,在岗,手机,邮箱
 4403-1,李雷,440305-desk,是,13800000001,
@@ -115,6 +116,55 @@ def test_bytes_of_no_known_encoding_are_said_to_be_so(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xff\xff")
     with pytest.raises(BadFile, match="neither UTF-8 nor GB18030"):
         gather([path])
+
+
+CHANGES = """值班席,替班人,被替人,起,止,事由
+440305-desk,a,,2026/11/22 8:30,2026-11-22 20:00,sick
+440305-desk,b,a,2026-11-23,2026-11-24,
+"""
+
+
+def roster() -> Roster:
+    over = Override("c", moment("2026-11-20"), moment("2026-11-21"), "leave")
+    return Roster("440305-desk", (Layer("全天", (Turn(("a", "b")),), 1440, moment("2026-01-01")),), (over,))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+def test_overrides_and_swaps_come_by_csv_beside_those_that_there_are_and_go_out_as_they_came(tmp_path: Path, encoding: str) -> None:
+    found = gather_changes(write(tmp_path, "替班.csv", CHANGES, encoding))
+    kept = roster()
+    (made,) = take_changes(found.people, {kept.desk: kept}, {"a", "b", "c"}).rosters
+    fresh = Override("a", moment("2026-11-22 08:30"), moment("2026-11-22 20:00"), "sick")
+    swap = Swap("a", "b", moment("2026-11-23"), moment("2026-11-24"), "")
+    assert (made.layers, made.overrides, made.swaps) == (kept.layers, (*kept.overrides, fresh), (swap,))
+    again = take_changes(found.people, {kept.desk: made}, {"a", "b", "c"})
+    assert again.rosters == (made,), "what stands there already stays once"
+    alone = take_changes(found.people | {"replace": True}, {kept.desk: made}, {"a", "b", "c"}).rosters[0]
+    assert (alone.overrides, alone.swaps) == ((fresh,), (swap,))
+    out = write(tmp_path, "out.csv", changes_csv([msgspec.to_builtins(made)]))
+    assert out.read_text(encoding="utf-8").splitlines() == [
+        "值班席,替班人,被替人,起,止,事由", "440305-desk,c,,2026-11-20 00:00,2026-11-21 00:00,leave",
+        "440305-desk,a,,2026-11-22 08:30,2026-11-22 20:00,sick", "440305-desk,b,a,2026-11-23 00:00,2026-11-24 00:00,",
+    ]  # fmt: skip
+    back = take_changes(gather_changes(out).people | {"replace": True}, {kept.desk: kept}, {"a", "b", "c"}).rosters[0]
+    assert (set(back.overrides), back.swaps) == (set(made.overrides), made.swaps)
+
+
+def test_every_wrong_change_is_told_by_row_and_column_also_beside_rows_that_are_no_changes(tmp_path: Path) -> None:
+    text = (
+        "值班席,替班人,被替人,起,止,事由\n440305-desk,a,,2026-11-22,2026-11-23,\n440304-desk,a,,2026-11-22,2026-11-23,\n"
+        "440305-desk,ghost,nobody,2026-11-22,2026-11-21,\n440305-desk,a,,2026-13-01,someday,two words\n"
+        "440305-desk,,b,2026-11-22,2026-11-23,\n"
+    )
+    found = gather_changes(write(tmp_path, "c.csv", text))
+    kept = roster()
+    checked = take_changes(found.people, {kept.desk: kept}, {"a", "b", "c"})
+    assert {found.where(fault.pointer) for fault in checked.faults} == {
+        Place("c.csv", 3, "值班席"), Place("c.csv", 4, "替班人"), Place("c.csv", 4, "被替人"), Place("c.csv", 4, "止"),
+        Place("c.csv", 5, "止"), Place("c.csv", 5, "事由"), Place("c.csv", 6, "替班人"),
+    }  # fmt: skip
+    with pytest.raises(BadFile, match=r"are not those of changes\. Needed are, for changes: 值班席, 替班人, 起, 止"):
+        gather_changes(write(tmp_path, "u.csv", USERS))
 
 
 @pytest.mark.parametrize(
