@@ -14,11 +14,10 @@ from schemas.errors import InvalidPayload, Reason
 from schemas.principals import Kind
 from services.gateway import bodies
 from services.gateway.decoding import Invalid
-from services.gateway.intake import Accepted, Context, cell_of, event_id_of, personal_of, uuid_of
+from services.gateway.intake import CHINA_MINUTES, Accepted, Context, by_desk, cell_of, event_id_of, personal_of, uuid_of
 from streams.domain.alarm.table import COMMANDS, PRESS, AlarmClass
 
 CLASSES = frozenset(AlarmClass)
-CHINA_MINUTES = 480
 
 
 def press(body: bodies.Alarm, context: Context, *, key: str = "") -> Accepted:
@@ -85,7 +84,7 @@ def press(body: bodies.Alarm, context: Context, *, key: str = "") -> Accepted:
 def command(body: bodies.AlarmCommand, name: str, case_id: str, context: Context, *, key: str = "", division: str = "") -> Accepted:
     """A responder's or desk's command. `key` and `division` as for an incident's command."""
     errors: list[InvalidPayload] = []
-    principal, realm = context.principal, context.realm
+    principal = context.principal
     if name not in COMMANDS:
         errors.append(InvalidPayload(Reason.BAD_VALUE, f"{name[:40]!r} is none of {', '.join(COMMANDS)}", "/name"))
     case_id = uuid_of(case_id, errors)
@@ -94,38 +93,19 @@ def command(body: bodies.AlarmCommand, name: str, case_id: str, context: Context
     if errors:
         raise Invalid(*errors)
     event_id = event_id_of(body, name, case_id, context, key)
-    command_id = ids.command_id(realm, principal.id, event_id)
+    common = by_desk(name, case_id, event_id, body.expected_seq, body.reason, context)
     personal = msgspec.json.encode({"note": body.note}) if body.note else b""
     made = AlarmCommand(
-        command_id=command_id,
-        case_id=case_id,
-        name=name,
-        realm=realm.value,
-        expected_seq=-1 if body.expected_seq is None else body.expected_seq,
+        **common,
         division="",
         alarm_class="",
         device="",
         subject="",
-        actor_person=principal.person,
-        actor_org=principal.org,
-        actor_role=principal.kind.value,
-        actor_level=principal.level,
-        actor_division=principal.division,
         occurred_at=context.now,
-        occurred_offset=CHINA_MINUTES,  # desks work in China
-        received_at=0,
-        cause="user",
-        producer=principal.id,
         org="",
-        reason=body.reason or "",
         mended="",
         cell="",
-        sealed_ref=ids.sealed_id(command_id) if personal else "",
-        src_topic="",
-        src_partition=-1,
-        src_offset=-1,
-        src_position=-1,
-        home_cluster=context.home_cluster,
+        sealed_ref=ids.sealed_id(common["command_id"]) if personal else "",
     )
     return Accepted(made, event_id, "", division, personal)
 

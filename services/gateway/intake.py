@@ -23,6 +23,7 @@ from services.gateway.decoding import Invalid, decode_line
 from streams.domain.incident.table import CAPTURE, COMMANDS, OBSERVE, State
 
 STATES = frozenset(State)
+CHINA_MINUTES = 480  # desks work in China
 DATUMS = frozenset({"WGS84", "CGCS2000", "EPSG:4326", "EPSG:4490"})
 
 
@@ -124,6 +125,33 @@ def incident(body: bodies.Incident, context: Context, *, key: str = "", fact: bo
     return Accepted(command, command_key, ids.case_number(case_id, division, occurred_at), division, personal)
 
 
+def by_desk(name: str, case_id: str, event_id: str, expected_seq: int | None, reason: str | None, context: Context) -> dict[str, Any]:
+    """The fields that a desk's command has whatever kind of case it is for."""
+    principal, realm = context.principal, context.realm
+    return {
+        "command_id": ids.command_id(realm, principal.id, event_id),
+        "case_id": case_id,
+        "name": name,
+        "realm": realm.value,
+        "expected_seq": -1 if expected_seq is None else expected_seq,
+        "actor_person": principal.person,
+        "actor_org": principal.org,
+        "actor_role": principal.kind.value,
+        "actor_level": principal.level,
+        "actor_division": principal.division,
+        "occurred_offset": CHINA_MINUTES,
+        "received_at": 0,
+        "cause": "user",
+        "producer": principal.id,
+        "reason": reason or "",
+        "src_topic": "",
+        "src_partition": -1,
+        "src_offset": -1,
+        "src_position": -1,
+        "home_cluster": context.home_cluster,
+    }
+
+
 def event_id_of(body: bodies.Command | bodies.AlarmCommand, name: str, case_id: str, context: Context, key: str) -> str:
     """The sender's id of a command. Without one the expected case_seq makes a repeat harmless; without that each post is one of its own."""
     if body.event_id or key:
@@ -137,7 +165,7 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
     """A desk's command on a case. `key`: the idempotency key; without one, the expected case_seq makes a repeat
     harmless, and without that each post is a command of its own. `division`: of the case, where known."""
     errors: list[InvalidPayload] = []
-    principal, realm = context.principal, context.realm
+    principal = context.principal
     particular: dict[str, Any] = {}
     if name in COMMANDS:
         particular = asked.check(body, name, context.now, errors)
@@ -154,25 +182,12 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
         raise Invalid(*errors)
 
     event_id = event_id_of(body, name, case_id, context, key)
-    command_id = ids.command_id(realm, principal.id, event_id)
+    common = by_desk(name, case_id, event_id, body.expected_seq, body.reason, context)
     personal = personal_of(body)
     made = IncidentCommand(
-        command_id=command_id,
-        case_id=case_id,
-        name=name,
-        realm=realm.value,
-        expected_seq=-1 if body.expected_seq is None else body.expected_seq,
+        **common,
         incident_type=body.type or "",
-        actor_person=principal.person,
-        actor_org=principal.org,
-        actor_role=principal.kind.value,
-        actor_level=principal.level,
-        actor_division=principal.division,
         occurred_at=occurred_at,
-        occurred_offset=480,  # desks work in China
-        received_at=0,
-        cause="user",
-        producer=principal.id,
         state="",
         source_version=0,
         holder="",
@@ -180,15 +195,9 @@ def command(body: bodies.Command, name: str, case_id: str, context: Context, *, 
         reopens=-1,
         grade=body.grade or 0,
         org=body.org or "",
-        reason=body.reason or "",
         cell=cell,
-        sealed_ref=ids.sealed_id(command_id) if personal else "",
+        sealed_ref=ids.sealed_id(common["command_id"]) if personal else "",
         evidence=bool(body.evidence),
-        src_topic="",
-        src_partition=-1,
-        src_offset=-1,
-        src_position=-1,
-        home_cluster=context.home_cluster,
         person=person_of(body.person, case_id, context),
         **particular,
     )

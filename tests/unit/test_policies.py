@@ -126,7 +126,20 @@ def test_every_incident_has_the_five_clocks_and_response_clocks_never_pause() ->
                 assert not (rule.pausable and purpose in NEVER_PAUSE)
                 assert rule.warning < 1000 < rule.overdue
                 assert rule.backdating_ms > 0
-    assert set(NEVER_PAUSE) == {Purpose.ACCEPT, Purpose.SIGN, Purpose.REPORT_UP}
+    assert set(NEVER_PAUSE) == {Purpose.ACCEPT, Purpose.SIGN, Purpose.REPORT_UP, Purpose.SUPPLEMENT}
+
+
+def test_only_accidents_at_work_have_a_window_for_supplements_which_is_of_the_law() -> None:
+    """生产安全事故报告和调查处理条例 13: thirty days, seven for road traffic and fires."""
+    days = {code: rule.budget for code in event_types() if (rule := FIRST.clock(Purpose.SUPPLEMENT, code, 2))}
+    assert {code for code, budget in days.items() if budget == 7} == {"A20600", "A20700", "R020300"}
+    assert set(days.values()) == {7, 30}
+    reports = [FIRST.report_up(4, code) for code in days]
+    assert {report.origin.document for report in reports if report} == {"report_up_accidents 1"}
+    assert all(reports)
+    rule = FIRST.clock(Purpose.SUPPLEMENT, "A20100", 2)
+    assert rule
+    assert (rule.window, rule.overdue, rule.starts, rule.origin.certainty) == (True, 0, "occurred", "P")
 
 
 def test_what_is_in_no_document_has_no_rule() -> None:
@@ -383,6 +396,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("lateness_incident", '"1 working hour"', '"1 working day"', "/ladders/0/ack/within", "too coarse"),
     ("lateness_incident", 'climb_every = 1000', 'on_timeout.highest = "city"', "/ladders/0/on_timeout", "nobody is offered a case"),
     ("lateness_incident", 'on_timeout.certainty = "D"\n', "", "/ladders/3/on_timeout/certainty", "is missing"),
+    ("lateness_incident", "{ at = 900,", "{ at = 1000,", "/ladders/15/steps/0/at", "a window closes"),
     ("lateness_incident", "again = 1 }", "again = 1, before_due = true }", "/ladders/0/ack/before_due", "nobody is told before"),
     ("lateness_incident", "grades = [3, 4]", 'types = ["S"]', "/ladders/11/clock", "nothing that this ladder is for has a clock"),
     ("report_up_accidents", 'of = "county"', 'of = "city"', "/rules/0/hops/1/of", "does not go on from county"),
