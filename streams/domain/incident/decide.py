@@ -151,9 +151,7 @@ def _declined(_: IncidentCase, __: IncidentCase, command: IncidentCommand) -> di
     return {"target": command.org}  # where to turn instead
 
 
-def _extended(before: IncidentCase, after: IncidentCase, command: IncidentCommand) -> dict[str, Any]:
-    if command.target:
-        return {"target": command.target}
+def _extended(before: IncidentCase, after: IncidentCase, _: IncidentCommand) -> dict[str, Any]:
     return about(next(new for old, new in zip(before.clocks, after.clocks, strict=True) if old is not new))
 
 
