@@ -45,6 +45,14 @@ def test_what_is_read_holds_and_nothing_is_told_of_it(told: list[str]) -> None:
     assert told == []
 
 
+def test_a_withdrawal_takes_the_plan_away_and_is_no_version_that_is_not_known(told: list[str]) -> None:
+    follower = Follower("nowhere", Schedule())
+    for record in (activation(), activation(moment=200), activation("", 200, fingerprint="")):
+        follower.take(ACTIVATIONS.encode(record), "config:0:0")
+    assert follower.schedule.of("live") == (activation(),)
+    assert told == []
+
+
 @pytest.mark.parametrize("value", [None, b"", b"rubbish", REPORTS.encode(IncidentReport("1", 1, "A10100", "440305", "2026"))])
 def test_what_nobody_can_read_is_passed_over_and_told(told: list[str], value: bytes | None) -> None:
     follower = Follower("nowhere", Schedule())
