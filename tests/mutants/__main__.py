@@ -36,14 +36,9 @@ def main() -> None:
     if asked.again:
         forget()
     if not asked.show:
-        ran = subprocess.run(
-            ["nice", "-n", "19", tool(), "run", "--max-children", str(asked.children), *asked.names],
-            cwd=ROOT,
-            stdout=sys.stderr,
-            check=False,
-        )
-        if ran.returncode:
-            sys.exit(ran.returncode)
+        code = mutate(asked.names, asked.children)
+        if code:
+            sys.exit(code)
     if not (RAN / SOURCE).is_dir():
         sys.exit("nothing has been run yet")
     run = read()
@@ -58,6 +53,16 @@ def main() -> None:
     print(f"{len(run.survivors)} not noticed, {equivalent} of them equivalent: {FOLDER.relative_to(ROOT)}/RESULTS.md lists them")
     for one in run.unknown:
         print(f"equivalent.toml names what does not survive: {one}")
+
+
+def mutate(names: list[str], children: int) -> int:
+    """Runs mutmut; its exit code. Thousands of runs of pytest tidy a folder of their own, and no one else's."""
+    folder = RAN / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["nice", "-n", "19", tool(), "run", "--max-children", str(children), *names]
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTEST_DEBUG_TEMPROOT": str(folder)}, stdout=sys.stderr, check=False
+    ).returncode
 
 
 def tool() -> str:
