@@ -15,6 +15,7 @@ from streams.domain.clocks.running import is_paused
 from streams.domain.incident.settling import wake_up
 from streams.domain.incident.table import ENDED, State
 from tests.property.test_case_laws import DAY, HOUR, TELLING, Step, lived, logs, wakes
+from tests.timer_logs import lived as worked
 from tests.unit.test_incident_life_cycle import CASE, command
 
 LATER = (60_000, HOUR, DAY, 10 * DAY)
@@ -159,3 +160,16 @@ def test_a_record_tells_a_step_once_and_no_silence_counts_before_somebody_was_to
             records.add(records_key)
             assert event.ack_by > event.received_at, "from when they were told"
             sent[key] = event
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 1_000_000))
+def test_a_window_for_supplements_is_never_breached_and_never_open_after_its_end(seed: int) -> None:
+    life = worked(seed)
+    for event in life.events:
+        for clock in event.clocks:
+            if clock.purpose == "supplement":
+                assert not clock.breached_at
+                assert clock.stopped_at <= clock.due_at
+    for clock in life.state.clocks:
+        assert clock.purpose != "supplement" or clock.stopped_at or clock.due_at > life.until

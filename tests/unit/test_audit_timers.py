@@ -191,6 +191,22 @@ def test_a_step_that_tells_somebody_else_and_a_clock_nobody_started_are_found(li
     assert counts([life], spoilt(life, [changed(capture, wakes_at=capture.wakes_at + 1), *rest])) == {"wrong_next": 1}
 
 
+def test_time_to_answer_that_counts_from_the_steps_own_moment_and_a_paper_for_silence_are_found(lives: list[Life]) -> None:
+    """What the core itself once did."""
+
+    def is_late(event: IncidentEvent) -> bool:
+        return event.type == "incident.ran_late" and event.ack_by > 0 and event.received_at > event.occurred_at + HOUR
+
+    for life, at in each(lives, 10, is_late):
+        event = life.events[at]
+        early = changed(event, ack_by=event.ack_by - (event.received_at - event.occurred_at))
+        assert counts([life], spoilt(life, [*life.events[:at], early, *life.events[at + 1 :]])) == {"wrong_saying": 1}
+    climbed = [(life, at) for life in lives for at in life.firings if life.events[at].rule == "unacknowledged" and life.events[at].tell]
+    life, at = next((life, at) for life, at in climbed if life.events[at].type == "incident.ran_late")
+    paper = changed(life.events[at], type="incident.supervised", supervised_rung="remind")
+    assert counts([life], spoilt(life, [*life.events[:at], paper, *life.events[at + 1 :]])) == {"wrong_saying": 1}
+
+
 def test_what_is_due_and_not_told_is_pending_and_then_missing() -> None:
     life = next(life for life in map(lived, range(CASES)) if life.firings and life.firings[-1] == len(life.events) - 1)
     last = life.events[-1]
