@@ -8,17 +8,33 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import is_hypothesis_test, settings
 
 from schemas.realms import Realm
 from services.embedded.broker import Broker
 from services.embedded.topics import ensure_topics
 
 TEST_PARTITIONS = 4
+QUICKER, FEWEST = 4, 10  # --quick
+SETTINGS = "_hypothesis_internal_use_settings"  # where Hypothesis and its own plugin keep what a test asked for
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=20261122, help="chance of the fault tests; the same seed, the same faults")
+    parser.addoption("--quick", action="store_true", help=f"one of {QUICKER} examples of each property, for the inner loop; all without it")
     parser.addoption("--write-results", action="store_true", help="write what the fault tests found to tests/chaos/RESULTS.md")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--quick"):
+        for test in {item.obj for item in items if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)}:
+            quicken(test)
+
+
+def quicken(test: Callable[..., None]) -> None:
+    """One of QUICKER examples of a property, but FEWEST at least."""
+    full: settings = getattr(test, SETTINGS)
+    setattr(test, SETTINGS, settings(full, max_examples=max(full.max_examples // QUICKER, FEWEST)))
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ class Gateway:
 
 @asynccontextmanager
 async def running(tmp_path: Path, **given: Any) -> AsyncIterator[tuple[Gateway, Process, asyncio.Task[None]]]:
-    defaults: dict[str, Any] = {"gateway_url": "http://gateway", "sim_rate_per_minute": 6_000.0, "sim_speed": 1e6}
+    defaults: dict[str, Any] = {"gateway_url": "http://gateway", "sim_rate_per_minute": 3_000.0, "sim_speed": 1e6}
     settings: Settings = load(tmp_path, **defaults | given)
     settings.run_dir.mkdir(parents=True)
     keys = fresh_keys(settings)
