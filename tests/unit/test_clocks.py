@@ -166,7 +166,7 @@ def test_only_a_running_clock_that_may_pause_is_paused_and_only_a_paused_one_res
         resume(held, HOURS, CAL, at("2026-03-02 10:59"))
     with pytest.raises(ValueError, match="begins after"):
         pause(resume(held, HOURS, CAL, at("2026-03-02 11:30")), HOURS, "appraisal", at("2026-03-02 11:29"), "lead")
-    with pytest.raises(ValueError, match="^a pause begins after the start and after the last pause$"):
+    with pytest.raises(ValueError, match=r"^a pause begins after the start and after the last pause$"):
         pause(clock, HOURS, "appraisal", at("2026-03-02 09:59"), "lead")
     first = start(HOURS, CAL, 0, "desk", "town")
     assert pause(first, HOURS, "appraisal", 0, "lead").pauses == (Pause("appraisal", 0, 0, "lead"),)

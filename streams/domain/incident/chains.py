@@ -1,6 +1,6 @@
 """Chains: who was told by a step of a lateness ladder and has not acknowledged yet.
 
-A clock has at most one: a later step takes the place of an earlier one. An acknowledgement stops the chain and neither the clock nor the
+A clock has at most one: a later step that tells somebody takes its place. An acknowledgement stops the chain and neither the clock nor the
 steps to come; a clock that stops or rests has none. So no page is without an answer: it is acknowledged, told again, the ladder
 climbs, or it is said that nobody answered.
 """
