@@ -300,6 +300,14 @@ def test_a_higher_grade_does_not_put_a_deadline_into_the_past() -> None:
     assert desk.clock("total").due_at > at("12-12 09:10"), "15 days had passed by then"
 
 
+def test_another_grade_leaves_the_answer_to_a_paper_as_it_was_ordered() -> None:
+    desk = handled()
+    desk.do("supervise", "24 09:00", rung="supervise", actor_level="city", actor_org="440300-desk")
+    reply = desk.clock("reply")
+    assert desk.do("triage", "24 09:30", grade=2) == "applied"
+    assert desk.clock("reply") == reply
+
+
 def test_a_reopened_case_runs_new_clocks_and_says_who_asked() -> None:
     desk = handled()
     desk.state = decide(desk.case, command("report", "r", actor_person="worker"), Source("t", 0, 90), at("24 10:00")).state

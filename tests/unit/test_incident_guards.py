@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.state.incident_case.event import Awaiting, Joint, MergedCase, Shelved, Supervision, Suspended, Task, Upstream
+from schemas.state.incident_case.event import Awaiting, Joint, MergedCase, Segment, Shelved, Supervision, Suspended, Task, Upstream
 from streams.domain.incident import chains, rules, timing
 from streams.domain.incident.decide import decide
 from tests.helpers import assert_can_be_stored
@@ -230,3 +230,19 @@ def test_a_clock_that_has_come_to_its_due_time_is_not_extended(changes: dict[str
     clock = msgspec.structs.replace(handle, **{"started_at": NOW - 86_400_000, "due_at": NOW + 9} | changes)
     asked = command("extend", purpose="handle", amount=1)
     assert timing.why_not_extend(captured(incident_type="S01", clocks=(clock,)), asked, NOW) == why
+
+
+def test_from_a_desk_to_the_first_body_is_no_reassignment_whichever_of_the_desks_it_lay_at() -> None:
+    lay = {"state": "triaged", "division": "440305001", "holder": "440305001-desk", "holder_level": "town"}
+    case = captured(**lay, segments=(Segment("440305-desk", "county", NOW, 0),))
+    after = decide(case, command("assign", org="water"), SOURCE, NOW).state
+    assert after
+    assert (after.holder, after.reassignments) == ("water", 0)
+
+
+@pytest.mark.parametrize(("person", "handler"), [("new", "new"), ("", "old")])
+def test_who_signs_handles_the_case_and_a_signature_without_a_person_leaves_who_did(person: str, handler: str) -> None:
+    case = captured(state="assigned", handler_person="old", signer_person="old")
+    after = decide(case, command("sign", actor_person=person), SOURCE, NOW).state
+    assert after
+    assert (after.handler_person, after.signer_person) == (handler, handler)

@@ -121,6 +121,13 @@ def test_each_body_of_a_joint_handling_gets_its_task_and_the_lead_hears_when_it_
     assert {one.to_desk for one in desk.handovers} == {"440305-desk"}
 
 
+def test_a_lead_body_whose_place_has_no_desk_of_its_level_hands_tasks_by_its_own_name() -> None:
+    case = captured(state="handling", division="441900003", county="441900", holder_level="county")
+    said = decide(case, command("convene", orgs=("fire",), actor_org="park", actor_division="440000"), Source("t", 0, 1), at("24 09:00"))
+    (task,) = [emit.record for emit in said.emits if isinstance(emit.record, Handover)]
+    assert (task.from_desk, task.to_desk, task.to_org) == ("park", "fire", "fire")
+
+
 def dongguan(grade: int) -> Desk:
     """A fire in 东莞东城街道, in the hands of a village since 9:10."""
     desk = Desk("A20600", "23 09:00", division="441900003")
