@@ -168,7 +168,7 @@ def test_petitions_are_counted_in_no_tile_of_no_level(filled: WarehouseProcess) 
             found.append((b"k", numbered.encode(record), [numbered.header(record)]))
         return found
 
-    cases = (("A20600", "A20600"), ("X03", "X03"), ("X01",), ("A20600", "X02"), ("X02", "A20700"))
+    cases = (("A20600", "A20600"), ("X03", "X03"), ("X01",), ("A20600", "X02"), ("X02", "A20700"), *[("X01",)] * 40)
     filled.drained("sandbox")
     before = filled.get("/v1/snapshot", "screen", division="440000", realm="sandbox").json()
     for number, types in enumerate(cases, start=20_000):

@@ -28,7 +28,7 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 CHINA = 8 * HOUR
 NEWEST = 30
-LOOKED_AT = 4 * NEWEST  # newest openings, of which some are on no wall
+LOOKED_AT = (NEWEST, 8 * NEWEST)  # newest openings; further back where some of them are on no wall
 GATE_SECONDS = 5.0
 KEPT = 512
 
@@ -93,7 +93,7 @@ class Snapshots:
             states, flow, newest = await asyncio.gather(
                 ask("snapshot_states", **scope, unseen=PETITIONS),
                 ask("snapshot_flow", **scope, since=first // 1000),
-                ask("snapshot_newest", **scope, unseen=PETITIONS, limit=NEWEST, looked_at=LOOKED_AT),
+                self._newest(scope),
             )
             trend = await ask("snapshot_minutes", **scope, since=(at - DAY) // 60_000 * 60) if minutes else _by_hour(flow, first, at)
         finally:
@@ -106,6 +106,15 @@ class Snapshots:
             "trend": [{"t": row["at"] * 1000, "opened": row["opened"], "closed": row["closed"]} for row in trend],
             "newest": newest, "completeness": _completeness(outcomes, facts),
         }  # fmt: skip
+
+    async def _newest(self, scope: dict[str, Any]) -> list[Row]:
+        """Fewer where most of what was opened is on no wall."""
+        found: list[Row] = []
+        for looked_at in LOOKED_AT:
+            found = await self._questions.ask("snapshot_newest", **scope, unseen=PETITIONS, limit=NEWEST, looked_at=looked_at)
+            if len(found) == NEWEST:
+                break
+        return found
 
 
 def _not_now(why: str) -> Problem:
