@@ -123,7 +123,8 @@ def test_a_page_that_reached_nobody_goes_to_the_head_and_then_to_the_level_above
         decision = unreached(state, f"n{number}", reason="nobody_on_duty")
         if answer(decision)[0] == "refused":
             break
-        assert (event(decision).type, event(decision).reason) == ("alarm.no_one_notified", "nobody_on_duty")
+        made = event(decision)
+        assert (made.type, made.reason, made.rule) == ("alarm.no_one_notified", "nobody_on_duty", "")
         told += [(page.cause, page.target_kind, page.target, page.target_level, page.step) for page in pages(decision)]
         assert event(decision).pages == len(pages(decision))
         assert decision.state

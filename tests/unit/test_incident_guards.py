@@ -164,6 +164,14 @@ def test_who_hands_a_case_down_and_has_no_desk_in_the_register_hears_of_its_end_
     assert [(one.desk, one.level) for one in after.senders] == [("park-office", "county")]
 
 
+@pytest.mark.parametrize(("actor", "lead"), [("power", "power"), ("", "water")])
+def test_who_convenes_leads_or_else_who_holds_the_case(actor: str, lead: str) -> None:
+    case = captured(state="handling", holder="water")
+    after = decide(case, command("convene", orgs=("fire", "gas", "fire"), actor_org=actor), SOURCE, NOW).state
+    assert after
+    assert after.joint == Joint(lead, (Task("fire", "open", NOW, 0), Task("gas", "open", NOW, 0)))
+
+
 @pytest.mark.parametrize(("name", "state"), [("task_done", "done"), ("task_waive", "waived")])
 def test_a_task_ends_with_how_and_when_and_the_others_stay(name: str, state: str) -> None:
     tasks = (Task("fire", "open", NOW, 0), Task("fire", "done", NOW - 9, NOW - 5), Task("water", "open", NOW, 0))

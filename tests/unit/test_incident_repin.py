@@ -161,6 +161,12 @@ def test_a_year_that_was_published_since_moves_the_deadline(monkeypatch: pytest.
     assert desk.do("repin", "23 09:00", **PROVINCE | {"policy_version": "2026.1"}) == "applied"
     assert (desk.clock("total").due_at, desk.clock("total").calendar) == (at("12-08 17:30"), "cn-newest")
     assert (desk.case.calendar_version, desk.clock("total").epoch) == ("cn-newest", 1)
+    warned = Desk("M01001", "23 08:30")
+    warned.do("accept", "23 09:00")
+    warned.wake("12-04 09:00")
+    assert warned.clock("total").told
+    assert warned.do("repin", "12-04 09:00", **PROVINCE | {"policy_version": "2026.1"}) == "applied"
+    assert (warned.clock("total").due_at, warned.clock("total").told) == (at("12-08 17:30"), 0), "its warning lies ahead again"
 
 
 def test_a_capture_pins_the_version_that_its_command_names_and_the_newest_otherwise() -> None:

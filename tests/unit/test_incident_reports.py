@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from schemas.state.incident_case.event import Filed
+from schemas.policy.terms import Starts
+from schemas.state.incident_case.event import Filed, Segment
+from streams.domain.incident import filing, rules
 from streams.domain.incident.decide import decide
 from tests.unit.test_incident_clocks import Desk, at
 from tests.unit.test_incident_life_cycle import NOW, SOURCE, captured, command
@@ -228,3 +230,26 @@ def test_who_is_declined_is_told_where_to_turn() -> None:
     desk = Desk("S01", "23 09:00")
     assert desk.do("decline", "23 09:10", org="440305-housing") == "applied"
     assert (desk.events[-1].target, desk.case.holder) == ("440305-housing", "440305-desk")
+
+
+@pytest.mark.parametrize(
+    ("level", "begins"),
+    [("unit", "arrival"), ("town", "arrival"), ("county", "second"), ("city", "second")],
+)  # fmt: skip
+def test_a_hop_from_the_receipt_counts_from_when_the_first_of_its_levels_had_the_case(level: str, begins: str) -> None:
+    """The hop of a unit ends at the county: unit, village and town owe it, the county does not."""
+    case = captured(
+        incident_type="A20600", grade=2, arrived_at=NOW - 50,
+        segments=(Segment("first", level, NOW - 40, NOW - 20), Segment("second", "village", NOW - 20, 0)),
+    )  # fmt: skip
+    owed = rules.hop_of(case, "unit")
+    assert owed
+    moments = {"arrival": NOW - 50, "second": NOW - 20}
+    assert filing.owed_since(case, owed[0], Starts.RECEIVED, [], NOW) == moments[begins]
+
+
+def test_a_level_below_the_one_that_owes_a_hop_does_not_start_it() -> None:
+    case = captured(incident_type="A20600", grade=2, segments=(Segment("first", "town", NOW - 40, 0),))
+    owed = rules.hop_of(case, "county")
+    assert owed
+    assert filing.owed_since(case, owed[0], Starts.RECEIVED, [], NOW) == NOW

@@ -208,6 +208,7 @@ def test_a_fact_moves_place_and_kind_and_the_title_with_them() -> None:
     kept = told.state.title
     told.state = msgspec.structs.replace(told.state, title="as it was")
     told.fact(4, "handling", "23 11:00", division="440304001", incident_type="S01")
+    told.fact(5, "handling", "23 11:30", division="440304001", incident_type="")
     assert told.state.title == "as it was", "what is told again moves nothing"
     assert kept != "as it was"
 

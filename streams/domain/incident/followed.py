@@ -23,12 +23,12 @@ from streams.domain.incident.wanting import next_due
 replace = msgspec.structs.replace
 
 
-def followed(before: IncidentCase | None, after: IncidentCase, command: IncidentCommand, now: int) -> IncidentCase:
+def followed(after: IncidentCase, command: IncidentCommand, now: int) -> IncidentCase:
     """`after` with the clock, ledger and next due time that a fact leaves it with."""
     due = command.due_at or after.source_due_at
     changes: dict[str, Any] = {"segments": segments(after, _in_ledger(after, command.occurred_at))}
     if due:
-        clock = _counted(before, after, command, due, now)
+        clock = _counted(after, command, due, now)
         changes |= {"source_due_at": due, "clocks": after.clocks if after.clocks == (clock,) else (clock,)}
     after = replace(after, **changes)
     return replace(after, next_due=next_due(after)) if due else after
@@ -39,10 +39,10 @@ def _in_ledger(state: IncidentCase, at: int) -> int:
     return max(at, state.segments[-1].since, state.segments[-1].until) if state.segments else at
 
 
-def _counted(before: IncidentCase | None, after: IncidentCase, command: IncidentCommand, due: int, now: int) -> Clock:
+def _counted(after: IncidentCase, command: IncidentCommand, due: int, now: int) -> Clock:
     """Done by its target or not: what the clock says in the end. A target that moved moves the clock."""
     cal = calendar(after.calendar_version)
-    clock = after.clocks[0] if after.clocks else _begun(after, due)
+    clock = after.clocks[0] if after.clocks else _begun(after)
     if clock.due_at != due:
         clock = retarget(clock, rules.SOURCE, cal, due - clock.started_at, now)
     stopped_at = 0
@@ -60,6 +60,6 @@ def _counted(before: IncidentCase | None, after: IncidentCase, command: Incident
     return replace(clock, stopped_at=0, epoch=clock.epoch + reopened, retracted=clock.retracted and due > now)
 
 
-def _begun(state: IncidentCase, due: int) -> Clock:
-    """From the opening of the case, as far as we know it, to its target."""
+def _begun(state: IncidentCase) -> Clock:
+    """From the opening of the case, as far as we know it; its target is set next."""
     return start(rules.SOURCE, calendar(state.calendar_version), state.opened_at, state.holder, state.holder_level)

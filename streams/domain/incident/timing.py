@@ -57,7 +57,7 @@ replace = msgspec.structs.replace
 def timed(before: IncidentCase | None, after: IncidentCase, command: IncidentCommand, now: int) -> IncidentCase:
     """`after` with its clocks, ledger and next due time as the command leaves them."""
     if after.mirrored:
-        return followed(before, after, command, now)
+        return followed(after, command, now)
     changes: dict[str, Any] = {}
     name = command.name
     if name == "merge_into":  # its clocks stand as they are, and none is live while it is merged
