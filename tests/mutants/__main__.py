@@ -48,7 +48,7 @@ def main() -> None:
         return
     for part in (*run.parts, run.whole):
         counts = ", ".join(f"{part.counts[status]} {status}" for status in STATUSES if part.counts.get(status))
-        print(f"{part.path:<42} {part.share:5.1f} % of {part.total:<5} {counts}")
+        print(f"{part.path:<42} {part.share:5.1f} % of {part.asked:<5} {counts}")
     equivalent = sum(1 for one in run.survivors if one.equivalent)
     print(f"{len(run.survivors)} not noticed, {equivalent} of them equivalent: {FOLDER.relative_to(ROOT)}/RESULTS.md lists them")
     for one in run.unknown:

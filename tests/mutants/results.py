@@ -53,9 +53,13 @@ class Part:
         return sum(self.counts.values())
 
     @property
+    def asked(self) -> int:
+        return self.total - self.counts.get(OPEN, 0)
+
+    @property
     def share(self) -> float:
-        """Noticed, per cent of all: what was not run is not noticed."""
-        return 100 * sum(self.counts.get(status, 0) for status in NOTICED) / self.total
+        """Noticed, per cent of those that were asked; 0 when none was."""
+        return 100 * sum(self.counts.get(status, 0) for status in NOTICED) / self.asked if self.asked else 0.0
 
 
 @dataclass
@@ -74,7 +78,9 @@ class Run:
         return Part(SOURCE, dict(counts))
 
     def as_json(self) -> dict[str, Any]:
-        told = [{"path": part.path, "share": round(part.share, 2), **part.counts} for part in (self.whole, *self.parts)]
+        told = [
+            {"path": part.path, "share": round(part.share, 2), "asked": part.asked, **part.counts} for part in (self.whole, *self.parts)
+        ]
         return {"goal": GOAL, "all": told[0], "files": told[1:], "survivors": [asdict(one) for one in self.survivors]}
 
 
@@ -128,20 +134,22 @@ class _Versions:
 def render(run: Run, command: str, commit: str, began: str) -> str:
     """RESULTS.md."""
     whole = run.whole
+    left = f", {whole.counts[OPEN]:,} are not asked yet" if whole.counts.get(OPEN) else ""
     lines = [
         "# What the tests of the core notice",
         "",
         f"Written by `make mutants`; not by hand. mutmut changes one thing in one function of `{SOURCE}` and asks the tests that reach it",
         "(tests.txt). Noticed: a test failed (killed), or it never ended (timeout). Not noticed: it survived, or no test reaches it.",
         "",
-        f"`{command}` on {commit}, {began} UTC: **{whole.share:.1f} % of {whole.total:,} noticed**, the goal is {GOAL:g} %.",
+        f"`{command}` on {commit}, {began} UTC: **{whole.share:.1f} % of {whole.asked:,} noticed**{left}; the goal is {GOAL:g} %.",
         "",
         f"| file | {' | '.join(STATUSES)} | of | noticed |",
         "| --- |" + " ---: |" * (len(STATUSES) + 2),
     ]
     for part in (whole, *run.parts):
         cells = [str(part.counts.get(status, "") or "") for status in STATUSES]
-        lines.append(f"| {part.path} | {' | '.join(cells)} | {part.total} | {part.share:.1f} % |")
+        share = f"{part.share:.1f} %" if part.asked else ""
+        lines.append(f"| {part.path} | {' | '.join(cells)} | {part.total} | {share} |")
     same = [one for one in run.survivors if one.equivalent]
     for title, said, chosen in (
         (

@@ -100,6 +100,8 @@ def paper(rung: str, **more: Any) -> Supervision:
         ("object", "assigned", {"objections": 1}, {}, "applied"),
         ("object", "assigned", {"objections": 2}, {}, "objections_exhausted"),
         ("assign", "triaged", {"objections": 1}, {"actor_level": "county"}, "applied"),
+        ("assign", "triaged", {"objections": 2, "holder_level": "town"}, {"actor_level": "county"}, "level_too_low"),
+        ("assign", "triaged", {"objections": 2, "holder_level": "town"}, {"actor_level": "city"}, "applied"),
         ("assign", "triaged", {"objections": 2, "holder_level": "province"}, {"actor_level": "province"}, "applied"),
         ("assign", "triaged", {"objections": 2}, {"actor_level": "province"}, "applied"),
         ("accept", "captured", {}, {"expected_seq": 1}, "applied"),
