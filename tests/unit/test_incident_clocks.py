@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.avro.handover.event import Handover
@@ -131,6 +132,9 @@ def test_a_deadline_that_passes_is_told_with_its_own_time_and_the_desk_is_told()
     assert [(e.light_from, e.light) for e in said if "clock" in e.type] == [("green", "yellow"), ("yellow", "red"), ("red", "deep_red")]
     assert {(e.cause, e.clock, e.actor_org, e.command_id) for e in said} == {("timer", "accept", "", "")}
     assert said[2].tell == "desk"
+    assert [(e.case_seq, e.state_from, e.holder_level_from) for e in said] == [
+        (number, "captured", "county") for number in range(2, 2 + len(said))
+    ]
     assert [e.src_position for e in said] == [0, 16, 17, 19, 20], "what is between are those who are told"
     assert desk.clock("accept").breached_at == at("23 10:30")
     assert desk.wake("23 15:01") == [], "told once"
@@ -252,6 +256,20 @@ def test_who_does_not_sign_is_supervised_by_the_level_above_by_rule() -> None:
         (at("23 10:10"), "rule", "440300-desk", "remind", "sign")
     ]
     assert [one.issuer for one in desk.case.supervised] == ["440300-desk"]
+    assert [event.case_seq for event in desk.events] == list(range(1, len(desk.events) + 1))
+    assert {event.state_from for event in desk.events[1:]} == {"captured", "accepted", "triaged", "assigned"}
+
+
+def test_who_is_told_again_is_told_with_the_level_of_the_desk_above_where_that_was_told() -> None:
+    desk = Desk("A20600", "23 09:00")
+    desk.wake("23 09:15")
+    (again,) = desk.wake("23 09:20")
+    assert (again.type, again.tell, again.tell_level, again.state_from) == ("incident.told_again", "desk+superior_desk", "city", "captured")
+    top = Desk("A20600", "23 09:00")
+    top.state = msgspec.structs.replace(top.case, clocks=tuple(msgspec.structs.replace(one, level="province") for one in top.case.clocks))
+    top.wake("23 09:15")
+    (again,) = top.wake("23 09:20")
+    assert (again.type, again.tell, again.tell_level) == ("incident.told_again", "desk", "")
 
 
 def test_a_ladder_issues_no_second_paper_of_a_rung_that_stands() -> None:

@@ -64,6 +64,7 @@ def paper(rung: str, **more: Any) -> Supervision:
         ("shelve", "handling", {}, SHELVE | {"until": NOW}, "time_past"),
         ("shelve", "handling", {}, SHELVE, "applied"),
         ("shelve", "handling", {}, SHELVE | {"reason": ""}, "reason_missing"),
+        ("shelve", "handling", {"holder_level": "province"}, SHELVE, "level_too_low"),
         ("shelve", "handling", {"holder_level": "province"}, SHELVE | {"actor_level": "province"}, "applied"),
         ("supervise", "handling", {"holder_level": "county"}, CITY | {"rung": "listed"}, "applied"),
         ("supervise", "handling", {"holder_level": "town"}, COUNTY | {"rung": "listed"}, "level_too_low"),

@@ -13,6 +13,7 @@ from schemas.avro.incident_command.event import IncidentCommand
 from schemas.avro.incident_event.event import IncidentEvent
 from schemas.avro.notification.event import Notification
 from schemas.avro.outcome.event import Outcome
+from schemas.codec import codec
 from schemas.state.incident_case.event import IncidentCase, MergedCase
 from schemas.topics import DESKS, INCIDENT_COMMANDS, INCIDENT_EVENTS, NOTIFICATIONS, OUTCOMES
 from streams.domain.commands import mark_of
@@ -123,7 +124,9 @@ def test_each_of_the_last_commands_is_remembered_not_only_the_newest() -> None:
 
 
 def test_a_wake_up_is_nobodys_and_says_only_when_and_of_which_case() -> None:
-    said = fields(wake_up(CASE, NOW, "drill"))
+    made = wake_up(CASE, NOW, "drill")
+    assert codec(IncidentCommand).decode(codec(IncidentCommand).encode(made)) == made
+    said = fields(made)
     blank = {name: "" for name, value in said.items() if isinstance(value, str)}
     assert {name: value for name, value in said.items() if value and value != blank.get(name)} == {
         "case_id": CASE, "name": "wake", "realm": "drill", "occurred_at": NOW, "occurred_offset": 480, "cause": "timer", "expected_seq": -1,

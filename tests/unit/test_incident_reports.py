@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.policy.terms import Starts
@@ -253,3 +254,17 @@ def test_a_level_below_the_one_that_owes_a_hop_does_not_start_it() -> None:
     owed = rules.hop_of(case, "county")
     assert owed
     assert filing.owed_since(case, owed[0], Starts.RECEIVED, [], NOW) == NOW
+
+
+def test_a_hop_from_the_event_counts_from_it_in_the_first_round_only_and_one_that_was_owed_before_from_now() -> None:
+    case = captured(
+        incident_type="A20600", grade=2, opened_at=NOW - 50, arrived_at=NOW - 30, segments=(Segment("first", "town", NOW - 40, 0),)
+    )
+    owed = rules.hop_of(case, "unit")
+    assert owed
+    later, ahead = msgspec.structs.replace(case, round=2), msgspec.structs.replace(case, opened_at=NOW + 9)
+    assert [filing.owed_since(one, owed[0], Starts.OCCURRED, [], NOW) for one in (case, later, ahead)] == [NOW - 50, NOW, NOW]
+    assert [filing.owed_since(one, owed[0], Starts.RECEIVED, [], NOW) for one in (case, later)] == [NOW - 30, NOW]
+    assert filing.owed_since(case, owed[0], Starts.EVENT, [], NOW) == NOW
+    hop = fire().clock("report_up")
+    assert filing.owed_since(case, owed[0], Starts.RECEIVED, [hop], NOW) == NOW
