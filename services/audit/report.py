@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.adapters.topic_log import CannotLook
-
-__all__ = ["CannotLook", "Difference", "Report"]
 EXAMPLES = 5
 
 

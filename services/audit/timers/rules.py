@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from schemas.divisions import division
+from schemas.divisions import upwards
 from schemas.policies import policies
 from schemas.policy.rules import ClockRule, Hop, Ladder
 from schemas.policy.terms import LEVELS, Level, Whom
@@ -78,12 +78,7 @@ def rank(level: str) -> int:
 @cache
 def levels_of(place: str) -> tuple[tuple[str, str], ...]:
     """(level, code) of a place and of all it lies in, from below."""
-    found = []
-    while place:
-        one = division(place)
-        found.append((one.level, one.code))
-        place = one.parent
-    return tuple(found)
+    return tuple((one.level, one.code) for one in upwards(place)) if place else ()
 
 
 @cache

@@ -16,9 +16,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.realms import Realm
 from schemas.topics import CASE_TABLE, INCIDENT_COMMANDS, INCIDENT_EVENTS
-from services.audit import kafka
-from services.audit.kafka import Ends, Log
-from services.audit.report import CannotLook
+from services.adapters.topic_log import CannotLook, Ends, Log, committed
 from services.audit.timers.report import TimersReport
 from services.audit.timers.table import Table
 from services.audit.timers.watch import Watch
@@ -87,13 +85,13 @@ def _said(progress: Progress, what: str) -> Callable[[int, int], None]:
 async def _passed(realm: Realm, bootstrap: str, opened: Callable[[str], Any]) -> Mapping[int, int]:
     """The time of the last record that the case lane has committed, by partition."""
     topic = INCIDENT_COMMANDS.in_realm(realm)
-    committed = await kafka.committed(bootstrap, GROUP.format(realm=realm.value), topic)
+    done = await committed(bootstrap, GROUP.format(realm=realm.value), topic)
     commands: Log = await opened(topic)
-    commands.skip_to({partition: offset - 1 for partition, offset in committed.items()})
+    commands.skip_to({partition: offset - 1 for partition, offset in done.items()})
     found: Ends = {}
 
     def take(partition: int, records: Any) -> None:
         found[partition] = max(found.get(partition, 0), *(record.timestamp for record in records))
 
-    await commands.read_to(committed, take)
+    await commands.read_to(done, take)
     return found
