@@ -250,7 +250,7 @@ def test_a_hop_from_the_receipt_counts_from_when_the_first_of_its_levels_had_the
 
 
 def test_a_level_below_the_one_that_owes_a_hop_does_not_start_it() -> None:
-    case = captured(incident_type="A20600", grade=2, segments=(Segment("first", "town", NOW - 40, 0),))
+    case = captured(incident_type="A20600", grade=2, arrived_at=NOW - 30, segments=(Segment("first", "town", NOW - 40, 0),))
     owed = rules.hop_of(case, "county")
     assert owed
     assert filing.owed_since(case, owed[0], Starts.RECEIVED, [], NOW) == NOW
