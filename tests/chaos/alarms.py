@@ -35,7 +35,7 @@ def press(number: int, at: int, seed: str = "") -> AlarmCommand:
         "command_id": ids.command_id("live", "terminals", f"{seed}{number}"), "case_id": case_id, "name": "press", "realm": "live",
         "expected_seq": -1, "division": "440507", "alarm_class": "unclear", "device": str(number), "actor_role": "device",
         "actor_division": "440507", "occurred_at": at, "occurred_offset": 480, "received_at": 0, "cause": "fact",
-        "producer": "terminals", "src_partition": -1, "src_offset": -1, "src_position": -1,
+        "producer": "terminals", "src_partition": -1, "src_offset": -1, "src_position": -1, "round": 0, "step": 0,
     }  # fmt: skip
     return AlarmCommand(**values)
 
