@@ -116,7 +116,8 @@ def test_bytes_that_are_no_record_are_refused_by_both_or_read_alike(version: reg
     with contextlib.suppress(Exception):
         read = fastavro.schemaless_reader(body, version.parsed, None)
         wanted = struct_of(version.parsed, cls, read) if body.tell() == len(cut) else Ellipsis
-    assert found == wanted or found is Ellipsis, "what ours reads is what fastavro reads; it may be stricter"
+    alike = repr(found) == repr(wanted)  # as `==` but for what is not a number, which a changed byte may make
+    assert alike or found is Ellipsis, "what ours reads is what fastavro reads; it may be stricter"
 
 
 def test_blocks_of_an_array_that_say_their_size_are_read() -> None:

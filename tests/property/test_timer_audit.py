@@ -19,20 +19,25 @@ OURS, CORES = days("cn-2020-2026"), calendar("cn-2020-2026")
 MOMENTS = st.integers(NOW - 6 * 365 * DAY, NOW + 3 * 365 * DAY)  # beyond the published days too
 
 
+UNTOLD = "which pages were acknowledged"  # an event about several clocks says none, and the next moment may fit several
+
+
 @settings(max_examples=100, deadline=None)
 @given(logs(), st.lists(st.integers(0, 400 * DAY), max_size=5))
 def test_of_any_log_every_deadline_and_firing_is_derived_as_it_was_told(log: list[Step], times: list[int]) -> None:
     until = log[-1][1] + 60 * DAY
     life = lived_log([*wakes(log, times), (wake_up(CASE, 0, "live"), until)])
     report = audited([Life(life.events, life.state, until)])
-    assert report.exact, report.document()
+    assert not report.differences, report.document()
+    assert set(report.not_looked_at) <= {UNTOLD}
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1_000_000))
 def test_of_any_desks_work_every_deadline_and_firing_is_derived_as_it_was_told(seed: int) -> None:
     report = audited([lived(seed)])
-    assert report.exact, report.document()
+    assert not report.differences, report.document()
+    assert set(report.not_looked_at) <= {UNTOLD}, "what the log does not tell is said, not guessed"
 
 
 @settings(max_examples=100, deadline=None)
