@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -43,13 +44,11 @@ class Log:
             max_partition_fetch_bytes=4 << 20, fetch_max_wait_ms=50,
         )  # fmt: skip
         try:
-            await asyncio.wait_for(self._consumer.start(), START_SECONDS)
-            self._places = await _places(self._bootstrap, [self.topic])
-            self._consumer.assign(self._places)
-            found = await self._consumer.beginning_offsets(self._places)
-        except (TimeoutError, KafkaError) as error:
-            await self._consumer.stop()
-            raise CannotLook(f"Kafka does not answer ({type(error).__name__})") from error
+            with _answering():
+                await asyncio.wait_for(self._consumer.start(), START_SECONDS)
+                self._places = await _places(self._bootstrap, [self.topic])
+                self._consumer.assign(self._places)
+                found = await self._consumer.beginning_offsets(self._places)
         except CannotLook:
             await self._consumer.stop()
             raise
@@ -115,14 +114,30 @@ class Log:
                 self._next[tp.partition] = ends[tp.partition]
 
 
-async def _places(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]:
-    """Asked by name, which makes no topic. Raises CannotLook, KafkaError, TimeoutError."""
+@contextmanager
+def _answering() -> Iterator[None]:
+    """What a client raises while the broker is away, as CannotLook."""
+    try:
+        yield
+    except (TimeoutError, KafkaError) as error:
+        raise CannotLook(f"Kafka does not answer ({type(error).__name__})") from error
+
+
+@asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Raises KafkaError, TimeoutError."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await asyncio.wait_for(admin.start(), START_SECONDS)
-        found = await admin.describe_topics(list(topics))
+        yield admin
     finally:
         await admin.close()
+
+
+async def _places(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]:
+    """Asked by name, which makes no topic. Raises CannotLook, KafkaError, TimeoutError."""
+    async with _admin(bootstrap) as admin:
+        found = await admin.describe_topics(list(topics))
     for topic in found:
         if topic["error_code"]:
             raise CannotLook(f"there is no topic {topic['topic']}")
@@ -131,40 +146,31 @@ async def _places(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]
 
 async def topics_like(bootstrap: str, beginning: str) -> list[str]:
     """Names of the topics that begin so. Raises CannotLook."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await asyncio.wait_for(admin.start(), START_SECONDS)
-        return sorted(name for name in await admin.list_topics() if name.startswith(beginning))
-    except (TimeoutError, KafkaError) as error:
-        raise CannotLook(f"Kafka does not answer ({type(error).__name__})") from error
-    finally:
-        await admin.close()
+    with _answering():
+        async with _admin(bootstrap) as admin:
+            return sorted(name for name in await admin.list_topics() if name.startswith(beginning))
 
 
 async def ends_of(bootstrap: str, topics: Sequence[str]) -> dict[str, Ends]:
     """Where topics end now, by name. Raises CannotLook."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     try:
-        await asyncio.wait_for(consumer.start(), START_SECONDS)
-        places = await _places(bootstrap, topics)
-        found: dict[str, Ends] = defaultdict(dict)
-        for tp, offset in (await consumer.end_offsets(places)).items():
-            found[tp.topic][tp.partition] = offset
-        return found
-    except (TimeoutError, KafkaError) as error:
-        raise CannotLook(f"Kafka does not answer ({type(error).__name__})") from error
+        with _answering():
+            await asyncio.wait_for(consumer.start(), START_SECONDS)
+            places = await _places(bootstrap, topics)
+            found: dict[str, Ends] = defaultdict(dict)
+            for tp, offset in (await consumer.end_offsets(places)).items():
+                found[tp.topic][tp.partition] = offset
+            return found
     finally:
         await consumer.stop()
 
 
 async def committed(bootstrap: str, group: str, topic: str) -> Ends:
     """Committed offsets of a group, by partition; those never committed are left out."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        await asyncio.wait_for(admin.start(), START_SECONDS)
-        found = await admin.list_consumer_group_offsets(group)
+        async with _admin(bootstrap) as admin:
+            found = await admin.list_consumer_group_offsets(group)
     except (TimeoutError, KafkaError):
         return {}
-    finally:
-        await admin.close()
     return {tp.partition: meta.offset for tp, meta in found.items() if tp.topic == topic and meta.offset >= 0}
