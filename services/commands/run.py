@@ -26,9 +26,8 @@ MODULES = {
 WORKER = "services.worker"
 """Of the lanes of streams.agents, by names such as relay, case-live and lanes-sandbox."""
 GATE_POLL = 0.02  # s
-EXIT_SECONDS = (
-    10.0  # for the interpreter's own end: it takes less than one, the engine of an embedded ClickHouse some more on a busy machine
-)
+EXIT_SECONDS = 10.0
+"""For the interpreter's own end: it takes less than one, the engine of an embedded ClickHouse some more on a busy machine."""
 
 
 def module_of(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,10 +36,10 @@ class _Changes(Asked):
             principal = self.admin(request)
             data = plain(await read_body(request, MAX_BATCH_BYTES))
             mine = {desk: one for desk, one in self.register.rosters.items() if principal.covers(desk_division(desk))}
-            found = take_changes(data, mine, self.register.users.keys())
+            found = await asyncio.to_thread(take_changes, data, mine, self.register.users.keys())
             if found.faults:
                 raise Invalid(*payloads(found.faults, ""))
             changed = [one for one in found.rosters if one != mine[one.desk]]
-            if request.query_params.get("dry_run") != "true":
+            if not self.is_for_show(request):
                 await self.done(self.sessions.keeper.put(found, principal))
             return private({"changes": len(data["changes"]), "rosters": len(found.rosters), "changed": [one.desk for one in changed]})

@@ -73,6 +73,11 @@ class Asked:
             raise forbidden("only administrators keep people and rosters")
         return principal
 
+    @staticmethod
+    def is_for_show(request: Request) -> bool:
+        """`dry_run=true`: only errors are looked for."""
+        return request.query_params.get("dry_run") == "true"
+
     async def done(self, writing: Awaitable[DONE]) -> DONE:
         try:
             return await writing
@@ -207,7 +212,7 @@ class _Writes(Asked):
             data = await read_body(request, MAX_BATCH_BYTES)
             found = await asyncio.to_thread(self._checked, plain(data), "")
             self._allowed(found, principal)
-            if request.query_params.get("dry_run") != "true":
+            if not self.is_for_show(request):
                 await self.done(self.sessions.keeper.put(found, principal))
             return private({"users": len(found.users), "posts": len(found.posts), "rosters": len(found.rosters)})
 
