@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import asdict
 
 from schemas import ids
 from schemas.avro.handover.event import Handover
@@ -34,10 +35,6 @@ NUMBER = ids.case_number(CASE, "440232113", NOW - 90_000)
 TITLE = "火灾事故 · 韶关市乳源瑶族自治县必背镇"
 
 
-def fields(record: Any) -> dict[str, Any]:
-    return msgspec.structs.asdict(record)
-
-
 def only(emits: tuple[Emit, ...], kind: Any) -> Any:
     (found,) = (emit for emit in emits if isinstance(emit.record, kind))
     return found
@@ -50,11 +47,11 @@ def entered() -> Decision[IncidentCase]:
 def test_a_captured_matter_leaves_a_whole_case() -> None:
     case = entered().state
     assert case
-    left = fields(case)
+    left = asdict(case)
     assert [(clock.purpose, clock.holder, clock.level, clock.started_at) for clock in left.pop("clocks")] == [
         ("accept", "440232113-desk", "town", NOW - 5), ("total", "440232113-desk", "town", NOW - 5),
     ]  # fmt: skip
-    assert [fields(one) for one in left.pop("segments")] == [{"holder": "440232113-desk", "level": "town", "since": NOW, "until": 0}]
+    assert [asdict(one) for one in left.pop("segments")] == [{"holder": "440232113-desk", "level": "town", "since": NOW, "until": 0}]
     assert left == {
         "case_id": CASE, "case_number": NUMBER, "seq": 1, "now": NOW, "state": "captured", "division": "440232113", "county": "440232",
         "level": "town", "incident_type": "A20600", "title": TITLE, "grade": 3, "holder": "440232113-desk", "holder_level": "town",
@@ -73,7 +70,7 @@ def test_a_captured_matter_says_one_event_with_all_that_is_known_of_it() -> None
     assert case
     accept, total = case.clocks
     assert (event.topic, event.realm, event.key, event.position) == (INCIDENT_EVENTS, "live", CASE, 0)
-    assert fields(event.record) == {
+    assert asdict(event.record) == {
         "event_id": ids.derived_id(*SOURCE, 0, NOW), "case_id": CASE, "case_seq": 1, "type": "incident.captured", "kind": "incident",
         "division": "440232113", "level": "town", "realm": "live", "actor_person": "grid-7", "actor_org": "440232113-desk",
         "actor_role": "desk", "actor_level": "town", "occurred_at": NOW - 90_000, "occurred_offset": 480, "received_at": NOW - 5,
@@ -92,7 +89,7 @@ def test_a_captured_matter_says_one_event_with_all_that_is_known_of_it() -> None
         "offered_level_from": "",
     }  # fmt: skip
     assert (outcome.topic, outcome.realm, outcome.key, outcome.position) == (OUTCOMES, "live", CASE, 1)
-    assert fields(outcome.record) == {
+    assert asdict(outcome.record) == {
         "command_id": command("capture").command_id, "case_id": CASE, "realm": "live", "outcome": "applied", "reason": "", "rule": "",
         "case_seq": 1, "name": "capture", "producer": "p", "division": "440232113", "received_at": NOW - 5,
         "src_topic": "incident.commands", "src_partition": 0, "src_offset": 1, "src_position": 1,
@@ -102,7 +99,7 @@ def test_a_captured_matter_says_one_event_with_all_that_is_known_of_it() -> None
 def test_refused_and_repeated_commands_are_answered_with_the_place_of_the_case() -> None:
     case = entered().state
     refused = decide(case, command("sign", "s", division="", actor_division="440232"), SOURCE, NOW + 3)
-    assert fields(only(refused.emits, Outcome).record) == {
+    assert asdict(only(refused.emits, Outcome).record) == {
         "command_id": command("sign", "s").command_id, "case_id": CASE, "realm": "live", "outcome": "refused",
         "reason": "illegal_transition", "rule": "", "case_seq": 1, "name": "sign", "producer": "p", "division": "440232113",
         "received_at": NOW + 3, "src_topic": "incident.commands", "src_partition": 0, "src_offset": 1, "src_position": 1,
@@ -126,7 +123,7 @@ def test_each_of_the_last_commands_is_remembered_not_only_the_newest() -> None:
 def test_a_wake_up_is_nobodys_and_says_only_when_and_of_which_case() -> None:
     made = wake_up(CASE, NOW, "drill")
     assert codec(IncidentCommand).decode(codec(IncidentCommand).encode(made)) == made
-    said = fields(made)
+    said = asdict(made)
     blank = {name: "" for name, value in said.items() if isinstance(value, str)}
     assert {name: value for name, value in said.items() if value and value != blank.get(name)} == {
         "case_id": CASE, "name": "wake", "realm": "drill", "occurred_at": NOW, "occurred_offset": 480, "cause": "timer", "expected_seq": -1,
@@ -145,7 +142,7 @@ def test_what_a_case_does_by_itself_names_nobody_and_nothing_of_the_record_that_
     event = said.emits[0].record
     assert isinstance(event, IncidentEvent)
     position = said.emits[0].position
-    told = {name: value for name, value in fields(event).items() if value and name not in ("clocks", "title")}
+    told = {name: value for name, value in asdict(event).items() if value and name not in ("clocks", "title")}
     clock = desk.clock("accept")
     total = desk.clock("total")
     assert told == {
@@ -167,7 +164,7 @@ def test_a_step_of_a_ladder_pages_with_all_that_the_desk_must_know() -> None:
     page, event = only(late.emits, Notification), late.emits[-2].record
     assert isinstance(event, IncidentEvent)
     assert (page.topic, page.realm, page.key, page.position) == (NOTIFICATIONS, "live", CASE, 18)
-    assert fields(page.record) == {
+    assert asdict(page.record) == {
         "notification_id": ids.derived_id("incident.commands", 3, 44, 18, at("23 10:31")), "case_id": CASE, "kind": "incident",
         "realm": "live", "type": "page", "cause": "ran_late", "target_kind": "desk", "target": "440305-desk", "target_level": "county",
         "step": 1, "urgency": 3, "category": "M01001", "division": "440305", "county": "440305",
@@ -200,7 +197,7 @@ def test_a_hand_over_says_all_that_the_other_desk_must_know() -> None:
     emit, after = only(said.emits, Handover), said.state
     assert after
     assert (emit.topic, emit.realm, emit.key, emit.position) == (DESKS["city"], "live", CASE, 16)
-    assert fields(emit.record) == {
+    assert asdict(emit.record) == {
         "handover_id": ids.derived_id(*source, 16, at("24 09:00")), "case_id": CASE, "case_number": after.case_number,
         "case_seq": after.seq, "case_kind": "incident", "realm": "live", "kind": "offered", "to_desk": "440300-desk", "to_level": "city",
         "to_org": "440300-desk", "from_desk": "440305-desk", "from_level": "county", "due_at": after.clocks[-1].due_at,
